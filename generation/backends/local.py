@@ -1,0 +1,43 @@
+"""Draws in this process. One model is resident at a time; a lock keeps it while it is in use."""
+
+import gc
+import threading
+
+import torch
+
+from generation.backends.base import Backend
+from generation.errors import OutOfMemory
+from generation.pipelines.base import Pipeline
+from generation.pipelines.stable_diffusion import StableDiffusion
+from generation.types import GenerationRequest, ModelSpec, Picture
+
+FAMILIES: dict[str, type[Pipeline]] = {"stable_diffusion": StableDiffusion}
+
+
+class LocalBackend(Backend):
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._resident: Pipeline | None = None
+
+    def ensure_ready(self, spec: ModelSpec) -> None:
+        with self._lock:
+            if self._resident is not None and self._resident.spec == spec:
+                return
+            self._resident = None  # the old one first: two may not fit
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            self._resident = FAMILIES[spec.family].load(spec, device)
+
+    def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
+        with self._lock:
+            self.ensure_ready(spec)
+            assert self._resident is not None
+            try:
+                return self._resident.generate(request)
+            except torch.OutOfMemoryError:
+                failed = True  # recover below: inside this block the traceback still holds the tensors
+            if failed and torch.cuda.is_available():
+                torch.cuda.empty_cache()
+        raise OutOfMemory("The GPU ran out of memory: lower Inference Batch or the size of the pictures.")

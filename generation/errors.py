@@ -1,0 +1,25 @@
+"""What can go wrong while drawing. Each message is one sentence with a remedy, fit to show to the user."""
+
+
+class GenerationError(Exception):
+    """The base of all errors that the user is told about."""
+
+
+class UnknownModel(GenerationError):
+    """The key is not in the registry."""
+
+
+class UnsupportedSpace(GenerationError):
+    """The model cannot be steered in this space."""
+
+
+class ModelUnavailable(GenerationError):
+    """The weights cannot be loaded: not downloaded, gated, damaged, or the hardware is missing."""
+
+
+class OutOfMemory(GenerationError):
+    """The device had too little memory, even for one picture at a time."""
+
+
+class Cancelled(GenerationError):
+    """The caller asked to stop between two steps."""

@@ -1,0 +1,27 @@
+"""ModelManager: the one door to drawing."""
+
+from generation.backends.base import Backend
+from generation.types import GenerationRequest, ModelSpec, Picture
+
+
+class ModelManager:
+    """Routes to a backend. A worker process keeps one for its lifetime (its model slot)."""
+
+    def __init__(self, backend: Backend | None = None) -> None:
+        self._backend = backend
+
+    def ensure_ready(self, spec: ModelSpec) -> None:
+        """Have the model loaded. Raises ModelUnavailable with a remedy."""
+        self._get_backend().ensure_ready(spec)
+
+    def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
+        """Draw one forward pass: one Picture for each vector, in their order. Raises GenerationError."""
+        return self._get_backend().generate(spec, request)
+
+    def _get_backend(self) -> Backend:
+        if self._backend is None:
+            # Imported on first use: this module is also imported where torch must stay unloaded.
+            from generation.backends.local import LocalBackend  # noqa: PLC0415
+
+            self._backend = LocalBackend()
+        return self._backend

@@ -1,0 +1,70 @@
+"""The models that IPO knows. A new model is one entry here, or one in the setting IPO_EXTRA_MODELS."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from generation.errors import UnknownModel
+from generation.types import ModelSpec
+
+WEIGHTS = Path(__file__).parent / "bundled" / "weights"
+
+BUILTIN: dict[str, ModelSpec] = {
+    "pocket-landscapes": ModelSpec(
+        key="pocket-landscapes",
+        label="Pocket Landscapes (bundled, 128 px)",
+        source=str(WEIGHTS / "pocket-landscapes"),
+        family="stable_diffusion",
+        dtype="float32",
+        width=128,
+        height=128,
+        steps=8,
+        guidance=1.0,
+        hidden_size=128,
+        example_prompt="a calm landscape at sunset",
+        largest_side=256,
+        delta_scale=3.0,
+        inference_batch=4,
+    ),
+    "sd-turbo": ModelSpec(
+        key="sd-turbo",
+        label="SD-Turbo (512 px, needs CUDA)",
+        source="stabilityai/sd-turbo",
+        family="stable_diffusion",
+        dtype="float16",
+        width=512,
+        height=512,
+        steps=10,
+        guidance=0.0,
+        hidden_size=1024,
+        example_prompt="a calm landscape at sunset",
+        scheduler="lcm",
+        needs_cuda=True,
+    ),
+}
+
+
+def parse_extra(text: str) -> dict[str, ModelSpec]:
+    """Models of the user's own: JSON, an object from key to the fields of ModelSpec (without `key`).
+
+    Raises ValueError with one sentence when the text does not describe models.
+    """
+    try:
+        entries = json.loads(text)
+        return {
+            key: ModelSpec(key=key, **{**fields, "spaces": tuple(fields.get("spaces", ModelSpec.spaces))})
+            for key, fields in entries.items()
+        }
+    except (json.JSONDecodeError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"IPO_EXTRA_MODELS does not describe models ({error}); see .env.example for the form."
+        ) from error
+
+
+def get(models: Mapping[str, ModelSpec], key: str) -> ModelSpec:
+    """The spec of a key, or UnknownModel with the keys that there are."""
+    try:
+        return models[key]
+    except KeyError:
+        known = ", ".join(models)
+        raise UnknownModel(f"There is no model “{key}”. Choose one of: {known}.") from None

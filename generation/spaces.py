@@ -1,0 +1,68 @@
+"""The spaces in which a model is steered: what a vector of each is, and what it becomes in the pipeline."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from generation.errors import UnsupportedSpace
+from generation.types import ModelSpec, Vectors
+
+
+class Space(ABC):
+    """One way to steer. `is_noise` says which geometry holds: noise lives on a shell, embeddings in a ball."""
+
+    key: ClassVar[str]
+    label: ClassVar[str]
+    is_noise: ClassVar[bool]
+
+    @abstractmethod
+    def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
+        """How many numbers a steering vector has, for pictures of this size in pixels."""
+
+
+class Latent(Space):
+    """The initial noise: channels x height/8 x width/8 standard normal numbers, flattened in C order."""
+
+    key = "latent"
+    label = "Latent"
+    is_noise = True
+
+    def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
+        return int(np.prod(self.shape(spec, width, height)))
+
+    def shape(self, spec: ModelSpec, width: int, height: int) -> tuple[int, int, int]:
+        factor = spec.latent_downsampling
+        return spec.latent_channels, height // factor, width // factor
+
+    def to_latents(self, spec: ModelSpec, vectors: Vectors, width: int, height: int) -> Vectors:
+        """float32 [n, d] -> float32 [n, channels, height/8, width/8]."""
+        return vectors.reshape(len(vectors), *self.shape(spec, width, height))
+
+
+class PooledEmbed(Space):
+    """One hidden-size vector, times the delta scale, added to the embedding of every token of the prompt."""
+
+    key = "pooled_embed"
+    label = "PooledEmbed"
+    is_noise = False
+
+    def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
+        return spec.hidden_size
+
+    def to_delta(self, vectors: Vectors, delta_scale: float) -> Vectors:
+        """float32 [n, hidden] -> float32 [n, 1, hidden], to be added to [n, tokens, hidden]."""
+        return (vectors * np.float32(delta_scale))[:, None, :]
+
+
+LATENT = Latent()
+POOLED_EMBED = PooledEmbed()
+SPACES: dict[str, Space] = {space.key: space for space in (LATENT, POOLED_EMBED)}
+
+
+def get(spec: ModelSpec, key: str) -> Space:
+    """The space of a key, or UnsupportedSpace when this model cannot be steered in it."""
+    if key not in spec.spaces or key not in SPACES:
+        able = ", ".join(SPACES[name].label for name in spec.spaces)
+        raise UnsupportedSpace(f"{spec.label} cannot be steered in “{key}”. Choose one of: {able}.")
+    return SPACES[key]

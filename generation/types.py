@@ -1,0 +1,73 @@
+"""Plain data that crosses the border of this package: no torch, no ORM."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+SpaceKey = Literal["latent", "pooled_embed"]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What the registry knows of a model. A folder, or a Hugging Face id, that diffusers can load.
+
+    Sizes are pixels; `dtype` is the name of a torch dtype; `delta_scale`, `start_radius`, `max_dist` and
+    `step_size` are the model's own defaults of the controls of the same name, by space where they differ.
+    """
+
+    key: str
+    label: str
+    source: str
+    family: Literal["stable_diffusion"]
+    dtype: str
+    width: int
+    height: int
+    steps: int
+    guidance: float
+    hidden_size: int
+    example_prompt: str
+    scheduler: Literal["own", "lcm"] = "own"
+    latent_channels: int = 4
+    latent_downsampling: int = 8
+    largest_side: int = 1024
+    delta_scale: float = 10.0
+    inference_batch: int = 1
+    curation_size: int = 8
+    needs_cuda: bool = False
+    spaces: tuple[SpaceKey, ...] = ("latent", "pooled_embed")
+
+
+@dataclass(frozen=True)
+class GenerationRequest:
+    """One forward pass: n pictures of one prompt that differ in their steering vector.
+
+    `vectors` is float32 [n, dimension of the space]. `noise_seed` fixes the initial noise of the embedding
+    spaces; `step_seed` fixes the noise that a scheduler adds between steps. Both are the same for every
+    picture of a session, so that only the steering differs.
+    """
+
+    prompt: str
+    negative_prompt: str
+    space: str
+    vectors: Vectors
+    width: int
+    height: int
+    steps: int
+    guidance: float
+    delta_scale: float
+    noise_seed: int
+    step_seed: int
+    on_step: Callable[[int, int], None] | None = field(default=None, compare=False)
+    should_stop: Callable[[], bool] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One drawn picture: uint8 [height, width, 3], or the sentence that says why there is none."""
+
+    pixels: npt.NDArray[np.uint8] | None
+    error: str = ""

@@ -1,0 +1,247 @@
+"""The tables. What must always hold is a constraint here, not a hope elsewhere."""
+
+import uuid
+
+from django.conf import settings
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import CheckConstraint, F, Q, UniqueConstraint
+from pgvector.django import VectorField
+
+from preferences.controls import PROMPT_LIMIT, Controls
+
+
+class Session(Controls):
+    """One prompt, one model, one space: an experiment in taste. Model, space and size never change."""
+
+    class Space(models.TextChoices):
+        LATENT = "latent", "Latent"
+        POOLED_EMBED = "pooled_embed", "PooledEmbed"
+
+    # The form carries this id, so that a form sent twice makes one session.
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="preference_sessions")
+    slot = models.CharField("Slot", max_length=100, blank=True, help_text="Keeps experiments on one prompt apart.")
+    prompt = models.TextField("Prompt", max_length=PROMPT_LIMIT)
+    negative_prompt = models.TextField("Negative prompt", max_length=PROMPT_LIMIT, blank=True)
+    model = models.CharField("Model", max_length=100)
+    space = models.CharField("Space", max_length=20, choices=Space.choices, default=Space.LATENT)
+    width = models.PositiveIntegerField("Width", validators=[MinValueValidator(8)])
+    height = models.PositiveIntegerField("Height", validators=[MinValueValidator(8)])
+    seed = models.BigIntegerField(editable=False, help_text="Seeds every random draw of the learner.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(Controls.Meta):
+        ordering = ("-created_at",)
+        indexes = [models.Index(fields=["owner", "-created_at"])]
+        constraints = [
+            *Controls.Meta.constraints,
+            CheckConstraint(name="session_prompt_not_empty", condition=~Q(prompt="")),
+            CheckConstraint(name="session_space", condition=Q(space__in=["latent", "pooled_embed"])),
+            CheckConstraint(name="session_size_positive", condition=Q(width__gte=8, height__gte=8)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prompt[:60]} ({self.slot})" if self.slot else self.prompt[:60]
+
+
+class Batch(Controls):
+    """One round: its candidates, and the controls as they were when it was asked for."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        RUNNING = "running", "Running"
+        READY = "ready", "Ready"
+        FAILED = "failed", "Failed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    class Phase(models.TextChoices):
+        QUEUED = "queued", "Waiting for the worker"
+        LOADING = "loading", "Loading the model"
+        LEARNING = "learning", "Learning from your ratings"
+        GENERATING = "generating", "Drawing"
+        DONE = "done", "Done"
+
+    ACTIVE = (State.QUEUED, State.RUNNING)
+
+    session = models.ForeignKey(Session, models.CASCADE, related_name="batches")
+    number = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
+    phase = models.CharField(max_length=12, choices=Phase.choices, default=Phase.QUEUED)
+    error = models.TextField(blank=True)
+    lease_token = models.UUIDField(null=True, blank=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
+    leased_by = models.CharField(max_length=200, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    enqueued_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(Controls.Meta):
+        ordering = ("session", "number")
+        verbose_name_plural = "batches"
+        constraints = [
+            *Controls.Meta.constraints,
+            UniqueConstraint(name="batch_number_once", fields=["session", "number"]),
+            UniqueConstraint(
+                name="batch_one_active_per_session",
+                fields=["session"],
+                condition=Q(state__in=["queued", "running"]),
+            ),
+            CheckConstraint(
+                name="batch_state", condition=Q(state__in=["queued", "running", "ready", "failed", "cancelled"])
+            ),
+            CheckConstraint(
+                name="batch_lease_iff_running",
+                condition=Q(state="running", lease_token__isnull=False, lease_expires_at__isnull=False)
+                | (~Q(state="running") & Q(lease_token__isnull=True, lease_expires_at__isnull=True)),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["lease_expires_at"], condition=Q(state="running"), name="batch_running_lease"),
+            models.Index(fields=["enqueued_at"], condition=Q(state="queued"), name="batch_queued_since"),
+        ]
+
+    def __str__(self) -> str:
+        return f"batch {self.number}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in self.ACTIVE
+
+
+class Candidate(models.Model):
+    """One picture of a batch. A slot that is drawn anew gets the next attempt; the rated row stays."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Pending"
+        READY = "ready", "Ready"
+        FAILED = "failed", "Failed"
+
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="candidates")
+    slot = models.PositiveIntegerField()
+    attempt = models.PositiveIntegerField(default=1)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
+    vector = models.BinaryField(null=True, help_text="The steering vector, float32, little-endian.")
+    score = models.FloatField(null=True, blank=True, help_text="What the learner expected of it.")
+    distance = models.FloatField(null=True, blank=True, help_text="From the prompt's anchor.")
+    image = models.FileField(blank=True, max_length=255)
+    thumbnail = models.FileField(blank=True, max_length=255)
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    drawn_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("batch", "slot", "attempt")
+        constraints = [
+            UniqueConstraint(name="candidate_attempt_once", fields=["batch", "slot", "attempt"]),
+            CheckConstraint(name="candidate_state", condition=Q(state__in=["pending", "ready", "failed"])),
+            CheckConstraint(name="candidate_slot_from_one", condition=Q(slot__gte=1, attempt__gte=1)),
+            CheckConstraint(
+                name="candidate_ready_has_image",
+                condition=~Q(state="ready")
+                | (~Q(image="") & Q(vector__isnull=False, drawn_at__isnull=False)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"candidate {self.slot}.{self.attempt}"
+
+
+class Embedding(models.Model):
+    """What an image encoder sees in a candidate (SigLIP base: 768 numbers)."""
+
+    candidate = models.ForeignKey(Candidate, models.CASCADE, related_name="embeddings")
+    encoder = models.CharField(max_length=100)
+    vector = VectorField()
+
+    class Meta:
+        constraints = [UniqueConstraint(name="embedding_once", fields=["candidate", "encoder"])]
+
+    def __str__(self) -> str:
+        return f"{self.encoder} of {self.candidate_id}"
+
+
+class Rating(models.Model):
+    """One human action. Append-only: a change of mind is a new event, an undone one keeps its row."""
+
+    class Kind(models.TextChoices):
+        GOOD_BAD = "good_bad", "Good or bad"
+
+    session = models.ForeignKey(Session, models.CASCADE, related_name="ratings")
+    kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.GOOD_BAD)
+    candidates = models.ManyToManyField(Candidate, through="RatedCandidate", related_name="ratings")
+    form_token = models.UUIDField(unique=True, default=uuid.uuid4, help_text="The same form sent twice is one event.")
+    shown_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(auto_now_add=True)
+    undone_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = [
+            CheckConstraint(name="rating_kind", condition=Q(kind__in=["good_bad"])),
+            CheckConstraint(
+                name="rating_undone_after_answer",
+                condition=Q(undone_at__isnull=True) | Q(undone_at__gte=F("answered_at")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class RatedCandidate(models.Model):
+    """What a rating says of one candidate: +1 good, -1 bad."""
+
+    rating = models.ForeignKey(Rating, models.CASCADE, related_name="items")
+    candidate = models.ForeignKey(Candidate, models.CASCADE, related_name="rated")
+    value = models.FloatField()
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(name="rated_once_per_event", fields=["rating", "candidate"]),
+            CheckConstraint(name="rated_value_range", condition=Q(value__gte=-1, value__lte=1)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.candidate_id}: {self.value:+g}"
+
+
+class OptimizerState(models.Model):
+    """What the learner knew when it proposed candidates of a batch: parameters, metrics, random state."""
+
+    batch = models.ForeignKey(Batch, models.CASCADE, related_name="optimizer_states")
+    value_model = models.CharField(max_length=20)
+    parameters = models.BinaryField(null=True, help_text="An .npz archive; empty while exploring.")
+    metrics = models.JSONField(default=dict)
+    note = models.TextField(blank=True)
+    rng_state = models.JSONField(help_text="The generator's state before the proposal.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"{self.value_model} for {self.batch_id}"
+
+
+class Worker(models.Model):
+    """A process that draws, as it last reported. Told from its age, not from Redis, which may be emptied."""
+
+    class State(models.TextChoices):
+        LOADING = "loading", "Loading the model"
+        READY = "ready", "Ready"
+        FAILED = "failed", "The model could not be loaded"
+
+    name = models.CharField(max_length=200, unique=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.LOADING)
+    model = models.CharField(max_length=100, blank=True)
+    error = models.TextField(blank=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            CheckConstraint(name="worker_state", condition=Q(state__in=["loading", "ready", "failed"]))
+        ]
+
+    def __str__(self) -> str:
+        return self.name

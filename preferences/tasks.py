@@ -1,0 +1,79 @@
+"""Thin: an id in, one service called. And the life of a worker that draws: load early, report, take over."""
+
+import logging
+import threading
+import time
+from functools import cache
+from typing import Any
+
+from celery import shared_task
+from celery.signals import worker_process_init
+from django.conf import settings
+from django.db import DatabaseError, connection
+from kombu.exceptions import OperationalError
+
+from generation import registry
+from generation.errors import GenerationError
+from generation.manager import ModelManager
+from preferences import drawing, selectors, services
+from preferences.models import Worker
+
+log = logging.getLogger(__name__)
+REPORT_SECONDS = 3.0
+
+
+def enqueue(batch_id: int) -> None:
+    """Ask a worker to draw; call it after the transaction. If Redis is away, the sweep asks again."""
+    try:
+        draw_batch.delay(batch_id)
+    except OperationalError:
+        log.warning("Redis did not answer; batch %s will be sent again when it does.", batch_id)
+
+
+@shared_task(bind=True)
+def draw_batch(self: Any, batch_id: int) -> None:
+    drawing.draw_batch(batch_id, model_manager(), self.request.hostname)
+
+
+@shared_task
+def sweep() -> None:
+    for batch_id in services.sweep():
+        enqueue(batch_id)
+
+
+@cache
+def model_manager() -> ModelManager:
+    """The model slot of this worker process."""
+    return ModelManager()
+
+
+@worker_process_init.connect
+def _start_drawing_worker(sender: str = "", **_: Any) -> None:
+    """In the child of a gpu worker (a parent that touches CUDA breaks its children): load early, take over."""
+    if not sender.startswith("gpu@"):
+        return
+    for batch_id in services.release_leases_of(sender):
+        enqueue(batch_id)
+    threading.Thread(target=_report, args=(sender,), name="report", daemon=True).start()
+
+
+def _report(name: str) -> None:
+    """Load the model that is wanted next, and say every few seconds how this worker fares."""
+    model = selectors.model_wanted() or settings.IPO_DEFAULT_MODEL
+    state = {"state": Worker.State.LOADING, "model": model, "error": ""}
+
+    def load() -> None:
+        try:
+            model_manager().ensure_ready(registry.get(settings.IPO_MODELS, model))
+            state.update(state=Worker.State.READY)
+        except GenerationError as error:
+            state.update(state=Worker.State.FAILED, error=str(error))
+
+    threading.Thread(target=load, name="load", daemon=True).start()
+    while True:
+        try:
+            services.report_worker(name, **state)
+        except DatabaseError:
+            log.warning("The database did not answer; reporting again in %s s.", REPORT_SECONDS)
+            connection.close()
+        time.sleep(REPORT_SECONDS if state["state"] != Worker.State.LOADING else 0.5)
