@@ -1,8 +1,8 @@
 """Start modes: where a batch begins before the optimiser moves it. The formulas are the predecessor's.
 
 `goods` are deviations (good vector - anchor) [g, d]; results are vectors [n, d] in the space. On the shell
-the sums are projected back to the shell, and the Random step is a rotation. So that no two candidates are alike,
-starts that name one point scatter around it by a third of the start radius.
+the sums are projected back to the shell, and the Random step is a rotation. So that no two candidates are
+alike, starts that name one point scatter around it by a third of the start radius.
 """
 
 # ruff: noqa: PLR0917 - one shared signature, all of it needed
@@ -73,7 +73,7 @@ def good_dist(
     rng: np.random.Generator,
     n: int,
 ) -> Floats:
-    """Draws anchor + mean + std * normal from the goods' diagonal Gaussian; one good has no spread: around it."""
+    """Draws anchor + mean + std * normal over the goods; a single good has no spread: around it."""
     if len(goods) < 2:
         return avg_good(goods, anchor, geometry, config, rng, n)
     rows = np.asarray(goods, dtype=np.float64)

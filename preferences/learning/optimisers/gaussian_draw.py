@@ -20,7 +20,7 @@ def gaussian_draw(
     """anchor + one draw a candidate, brought into the space and within max_dist of its start [n, d].
 
     The predecessor clips each dimension's deviation by Max Dist, which hardly binds in many dimensions; here
-    the whole deviation is limited. On the shell little is lost: draws from orthogonal goods have norm sqrt(d).
+    the whole deviation is limited. Draws from goods on the shell are near it already.
     """
     if not isinstance(model, GaussianModel):
         raise TypeError(f"gaussian_draw needs a GaussianModel, not {type(model).__name__}")

@@ -19,9 +19,9 @@ def ridge_ascent(
 ) -> Floats:
     """Each start [n, d] moved up along the weights by its share of the allowed length: the last by all of it.
 
-    Small steps along a linear function's gradient never leave one great circle (in the ball: one line), so a
-    single move of their total length reaches the same point. The allowed length is optim_steps * step_size, at
-    most max_dist. Ascent alone would draw every candidate to the same picture; the shares keep a batch diverse.
+    Small steps along a linear function's gradient never leave one great circle (in the ball: one line), so
+    a single move of their total length reaches the same point. The allowed length is optim_steps * step_size,
+    at most max_dist. Ascent alone would draw all to the same picture; the shares keep a batch diverse.
     """
     if not isinstance(model, RidgeModel):
         raise TypeError(f"ridge_ascent needs a RidgeModel, not {type(model).__name__}")

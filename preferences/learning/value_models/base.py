@@ -32,7 +32,7 @@ class ValueModel(ABC):
 
     @abstractmethod
     def predict(self, X: Vectors) -> Floats:
-        """Expected value [n] of X [n, d]; more is better. Raises ValueError unless fitted or for a wrong shape."""
+        """Expected value [n] of X [n, d], more is better. Raises ValueError if unfitted or misshapen."""
 
     @abstractmethod
     def metrics(self) -> dict[str, float]:
