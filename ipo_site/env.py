@@ -1,53 +1,102 @@
-"""What differs between installations, read from the environment and from `.env` (see .env.example)."""
+"""What differs between installations: the environment and `.env`, read once into plain attributes.
+
+Importing this never writes into a folder that is not ours (`ipo_site.embedded.claim_data_dir`).
+A value that cannot be read ends the process with one sentence. Tokens are named here, never read or logged.
+"""
 
 import os
 import secrets
+import sys
 from pathlib import Path
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from ipo_site import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 _env = environ.Env()
-_env.read_env(BASE_DIR / ".env")
+if (BASE_DIR / ".env").is_file():
+    # What the environment already says wins over the file.
+    environ.Env.read_env(BASE_DIR / ".env")
 
 
-def _secret_key(folder: Path) -> str:
-    """Made once and kept beside the data, readable by its owner only."""
-    path = folder / "secret_key"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh = folder / f"secret_key.{os.getpid()}"
-        fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_urlsafe(48))
-        try:
-            os.link(fresh, path)  # the first of several processes wins
-        except FileExistsError:
-            pass
-        fresh.unlink()
-    return path.read_text()
+def _number(name: str, default: int, low: int, high: int) -> int:
+    text = os.environ.get(name, "").strip()
+    try:
+        number = int(text) if text else default
+    except ValueError:
+        sys.exit(f"{name} is {text!r}, which is not a whole number: correct it in .env or the environment.")
+    if not low <= number <= high:
+        sys.exit(f"{name} is {number}: give a number from {low} to {high} in .env or the environment.")
+    return number
 
 
-DATA_DIR = Path(_env.str("IPO_DATA_DIR", default="") or BASE_DIR / "data").resolve()
-PORT = _env.int("IPO_PORT", default=8577)
+def _secret_key(data_dir: Path) -> str:
+    """Django's secret key: from the environment, else made once and kept in the data folder, mode 0600.
+
+    A folder that is not ours or not writable gives a key for this process alone; `manage.py run` says why.
+    """
+    given = os.environ.get("SECRET_KEY", "")
+    if given:
+        return given
+    path = data_dir / "secret_key"
+    try:
+        embedded.claim_data_dir(data_dir)
+        if not path.exists():
+            draft = data_dir / f"secret_key.{os.getpid()}"
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(50))
+            try:
+                # link refuses to replace: of two processes that start at once, both read the first one's key.
+                path.hardlink_to(draft)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_text()
+    except (embedded.EmbeddedError, OSError):
+        return secrets.token_urlsafe(50)
+
+
+def _database(url: str) -> dict[str, Any]:
+    """Django's settings of one database; a socket folder (`?host=`) becomes HOST, which `dbshell` reads."""
+    try:
+        config: dict[str, Any] = dict(environ.Env.db_url_config(url))
+    except (ImproperlyConfigured, ValueError):
+        sys.exit("DATABASE_URL cannot be read: it looks like postgresql://user:password@host:5432/name.")
+    if config.get("ENGINE") != "django.db.backends.postgresql":
+        sys.exit("DATABASE_URL must be a Postgres address: postgresql://user:password@host:5432/name.")
+    options = config.get("OPTIONS", {})
+    if "host" in options:
+        config["HOST"] = options.pop("host")
+    return config
+
+
+DATA_DIR = Path(os.environ.get("IPO_DATA_DIR") or BASE_DIR / "data").expanduser().resolve()
+_local = embedded.urls(DATA_DIR)
+
+# Whether the user brought servers of their own.
+OWN_DATABASE = bool(os.environ.get("DATABASE_URL"))
+OWN_REDIS = bool(os.environ.get("REDIS_URL"))
+DATABASE_URL = os.environ.get("DATABASE_URL") or _local.database
+REDIS_URL = os.environ.get("REDIS_URL") or _local.redis
+DATABASE = _database(DATABASE_URL)
+
 HOST = "127.0.0.1"
+PORT = _number("IPO_PORT", 8577, 1, 65535)
 DEBUG = _env.bool("IPO_DEBUG", default=False)
-SECRET_KEY = _env.str("IPO_SECRET_KEY", default="") or _secret_key(DATA_DIR)
+SECRET_KEY = _secret_key(DATA_DIR)
 
-# Empty: the embedded servers of the data folder.
-DATABASE_URL = _env.str("DATABASE_URL", default="")
-REDIS_URL = _env.str("REDIS_URL", default="") or embedded.redis_url(DATA_DIR)
-EMBEDDED_POSTGRES = not DATABASE_URL
-EMBEDDED_REDIS = not _env.str("REDIS_URL", default="")
-DATABASE: dict[str, Any] = (
-    embedded.database(DATA_DIR) if EMBEDDED_POSTGRES else environ.Env.db_url_config(DATABASE_URL)
-)
-
-LEASE_SECONDS = _env.float("IPO_LEASE_SECONDS", default=60.0)
-SWEEP_SECONDS = _env.float("IPO_SWEEP_SECONDS", default=10.0)
+# More models, as JSON: {"key": {...}}; see the README.
+EXTRA_MODELS = os.environ.get("IPO_EXTRA_MODELS") or "{}"
+DEFAULT_MODEL = os.environ.get("IPO_DEFAULT_MODEL", "")
+# Write the settings of a picture into its PNG.
 EMBED_SETTINGS = _env.bool("IPO_EMBED_SETTINGS", default=True)
-DEFAULT_MODEL = _env.str("IPO_DEFAULT_MODEL", default="")
-EXTRA_MODELS = _env.str("IPO_EXTRA_MODELS", default="{}")
+LEASE_SECONDS = _number("IPO_LEASE_SECONDS", 60, 1, 86_400)
+SWEEP_SECONDS = _number("IPO_SWEEP_SECONDS", 10, 1, 86_400)
+
+# Names only: the libraries that fetch models read the token themselves.
+HF_TOKEN_NAMES = ("HUGGINGFACE_HUB_TOKEN", "HF_TOKEN")

@@ -1,8 +1,13 @@
 """Django's settings. What differs from one installation to the next comes from ipo_site.env."""
 
+import django_stubs_ext
+
 from generation import registry
 from ipo_site import env
 from ipo_site.embedded import celery_url
+
+# Lets Django's generic classes be written with their model: ModelAdmin[Session].
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = env.BASE_DIR
 DATA_DIR = env.DATA_DIR

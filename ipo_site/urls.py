@@ -5,3 +5,4 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("preferences.urls")),
 ]
+handler404 = "preferences.views.not_found"

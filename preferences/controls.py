@@ -22,7 +22,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "temperature": (0, 100),
     "ridge_alpha": (1e-6, 1e9),
     "optim_steps": (1, 1000),
-    "step_size": (0, 1000),
+    "step_size": (1e-4, 1000),
     "xgboost_trees": (1, 1000),
     "xgboost_depth": (1, 32),
     "xgboost_learning_rate": (0.001, 1),
@@ -52,11 +52,11 @@ def _validators(name: str) -> list[Any]:
     return [MinValueValidator(low), MaxValueValidator(high)]
 
 
-def _whole(name: str, label: str, default: int, help_text: str = "") -> models.BigIntegerField[Any, Any]:
+def _whole(name: str, label: str, default: int, help_text: str = "") -> "models.BigIntegerField[Any, Any]":
     return models.BigIntegerField(label, default=default, help_text=help_text, validators=_validators(name))
 
 
-def _number(name: str, label: str, default: float, help_text: str = "") -> models.FloatField[Any, Any]:
+def _number(name: str, label: str, default: float, help_text: str = "") -> "models.FloatField[Any, Any]":
     return models.FloatField(label, default=default, help_text=help_text, validators=_validators(name))
 
 
@@ -104,10 +104,16 @@ class Controls(models.Model):
     diff_steps = _whole("diff_steps", "Diff Steps", 10, "Denoising steps a picture.")
     guidance = _number("guidance", "Guidance", 1.0, "Classifier-free guidance; 1 or less is off.")
     start_radius = _number(
-        "start_radius", "Start Radius", 90.0, "How far Random strays: degrees in Latent, a length in PooledEmbed."
+        "start_radius",
+        "Start Radius",
+        90.0,
+        "How far Random strays: degrees in Latent, a length in PooledEmbed.",
     )
     max_dist = _number(
-        "max_dist", "Max Dist", 45.0, "How far the learner may go from its start, in the same unit; 0 = no limit."
+        "max_dist",
+        "Max Dist",
+        45.0,
+        "How far the learner may go from its start, in the same unit; 0 = no limit.",
     )
     temperature = _number("temperature", "Temperature", 1.0, "Spread of the Gaussian model's draws.")
     ridge_alpha = _number("ridge_alpha", "Ridge Alpha", 1000.0, "Regularisation of the Ridge model.")
@@ -135,9 +141,7 @@ class Controls(models.Model):
     class Meta:
         abstract = True
         constraints = [
-            CheckConstraint(
-                name="%(class)s_" + name + "_range", condition=Q(**{f"{name}__range": (low, high)})
-            )
+            CheckConstraint(name="%(class)s_" + name + "_range", condition=Q(**{f"{name}__range": (low, high)}))
             for name, (low, high) in RANGES.items()
         ] + [
             CheckConstraint(name="%(class)s_value_model", condition=Q(value_model__in=ValueModel.values)),

@@ -78,7 +78,13 @@ def _propose(batch: Batch, spec: ModelSpec, lease: services.Lease, candidates: l
     rng = np.random.default_rng([session.seed, batch.number, first.slot, first.attempt])
     state: Any = rng.bit_generator.state
     proposal = propose(
-        rows.X - anchor, rows.y, anchor, _geometry(batch, space, dimension), _config(batch), rng, len(candidates)
+        rows.X - anchor,
+        rows.y,
+        anchor,
+        _geometry(batch, space, dimension),
+        _config(batch),
+        rng,
+        len(candidates),
     )
     record = OptimizerState(
         batch=batch,
@@ -88,9 +94,7 @@ def _propose(batch: Batch, spec: ModelSpec, lease: services.Lease, candidates: l
         note=proposal.note,
         rng_state=state,
     )
-    return services.store_proposal(
-        lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record
-    )
+    return services.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
 
 
 # In an embedding space the learner may go this many Start Radii away from the prompt; beyond, pictures fall apart.

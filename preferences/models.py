@@ -88,7 +88,8 @@ class Batch(Controls):
                 condition=Q(state__in=["queued", "running"]),
             ),
             CheckConstraint(
-                name="batch_state", condition=Q(state__in=["queued", "running", "ready", "failed", "cancelled"])
+                name="batch_state",
+                condition=Q(state__in=["queued", "running", "ready", "failed", "cancelled"]),
             ),
             CheckConstraint(
                 name="batch_lease_iff_running",
@@ -138,8 +139,7 @@ class Candidate(models.Model):
             CheckConstraint(name="candidate_slot_from_one", condition=Q(slot__gte=1, attempt__gte=1)),
             CheckConstraint(
                 name="candidate_ready_has_image",
-                condition=~Q(state="ready")
-                | (~Q(image="") & Q(vector__isnull=False, drawn_at__isnull=False)),
+                condition=~Q(state="ready") | (~Q(image="") & Q(vector__isnull=False, drawn_at__isnull=False)),
             ),
         ]
 
@@ -239,9 +239,7 @@ class Worker(models.Model):
     seen_at = models.DateTimeField()
 
     class Meta:
-        constraints = [
-            CheckConstraint(name="worker_state", condition=Q(state__in=["loading", "ready", "failed"]))
-        ]
+        constraints = [CheckConstraint(name="worker_state", condition=Q(state__in=["loading", "ready", "failed"]))]
 
     def __str__(self) -> str:
         return self.name

@@ -66,7 +66,7 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
         raise NotAllowed("This batch is still being drawn: wait for the last picture, then submit it.")
     rated = _rated_ids(batch)
     ready = dict(batch.candidates.filter(state=Candidate.State.READY).values_list("id", "slot"))
-    wanted = {pk: BAD for pk in bad} | {pk: GOOD for pk in good}
+    wanted = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
     if session.unrated_is_bad:
         wanted = {pk: BAD for pk in ready if pk not in rated} | wanted
     strangers = wanted.keys() - ready.keys()
@@ -129,9 +129,7 @@ def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | Non
     return _redraw(session, batch, candidate)
 
 
-def _add_rating(
-    session: Session, candidate_id: int, value: float, token: uuid.UUID, shown_at: datetime | None
-) -> None:
+def _add_rating(session: Session, candidate_id: int, value: float, token: uuid.UUID, shown_at: datetime | None) -> None:
     rating = Rating.objects.create(session=session, form_token=token, shown_at=shown_at)
     RatedCandidate.objects.create(rating=rating, candidate_id=candidate_id, value=value)
 
@@ -288,7 +286,12 @@ def fail_batch(lease: Lease, error: str) -> None:
 
 def _release(rows: Any, state: str, **changes: Any) -> int:
     count: int = rows.update(
-        state=state, lease_token=None, lease_expires_at=None, leased_by="", finished_at=timezone.now(), **changes
+        state=state,
+        lease_token=None,
+        lease_expires_at=None,
+        leased_by="",
+        finished_at=timezone.now(),
+        **changes,
     )
     return count
 

@@ -11,17 +11,7 @@ END_OF_WORD = "</w>"
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 
 WORDS: tuple[str, ...] = tuple(
-    """
-    a an the and with in of on under over by at near no without some few many one two three several
-    landscape scene view picture painting small little tiny big large huge tall low high wide
-    dawn sunrise morning noon midday day sunset dusk evening night midnight starry stars sky sun moon full crescent
-    sea ocean water lake meadow grass field desert sand dunes snow snowy winter frozen
-    mountain mountains hills peak peaks capped rolling flat
-    tree trees pine pines forest fir palm palms house cabin cottage home lonely
-    cloud clouds cloudy clear cloudless left right middle
-    pastel vivid muted monochrome soft bright bold colourful colorful gentle faded dull grey gray black white
-    red orange yellow green blue purple pink brown dark light warm cold calm style colours colors palette
-    """.split()
+    ["a", "an", "the", "and", "with", "in", "of", "on", "under", "over", "by", "at", "near", "no", "without", "some", "few", "many", "one", "two", "three", "several", "landscape", "scene", "view", "picture", "painting", "small", "little", "tiny", "big", "large", "huge", "tall", "low", "high", "wide", "dawn", "sunrise", "morning", "noon", "midday", "day", "sunset", "dusk", "evening", "night", "midnight", "starry", "stars", "sky", "sun", "moon", "full", "crescent", "sea", "ocean", "water", "lake", "meadow", "grass", "field", "desert", "sand", "dunes", "snow", "snowy", "winter", "frozen", "mountain", "mountains", "hills", "peak", "peaks", "capped", "rolling", "flat", "tree", "trees", "pine", "pines", "forest", "fir", "palm", "palms", "house", "cabin", "cottage", "home", "lonely", "cloud", "clouds", "cloudy", "clear", "cloudless", "left", "right", "middle", "pastel", "vivid", "muted", "monochrome", "soft", "bright", "bold", "colourful", "colorful", "gentle", "faded", "dull", "grey", "gray", "black", "white", "red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "dark", "light", "warm", "cold", "calm", "style", "colours", "colors", "palette"]
 )
 
 

@@ -28,9 +28,7 @@ class StableDiffusion(Pipeline):
     @classmethod
     def load(cls, spec: ModelSpec, device: str) -> "StableDiffusion":
         if spec.needs_cuda and device == "cpu":
-            raise ModelUnavailable(
-                f"{spec.label} needs an NVIDIA GPU, and this worker has none: choose another model."
-            )
+            raise ModelUnavailable(f"{spec.label} needs an NVIDIA GPU, and this worker has none: choose another model.")
         local = Path(spec.source).is_dir()
         try:
             pipe = StableDiffusionPipeline.from_pretrained(

@@ -20,9 +20,8 @@ class LearningConfig:
     start_radius: float  # how far Random lies from the anchor; other starts scatter by a third of it
 
     def __post_init__(self) -> None:
-        for name in ("ridge_alpha", "step_size"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
-        for name in ("temperature", "optim_steps", "max_dist", "start_radius"):
+        if not self.ridge_alpha > 0:
+            raise ValueError(f"ridge_alpha must be more than 0, not {self.ridge_alpha}")
+        for name in ("temperature", "optim_steps", "step_size", "max_dist", "start_radius"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")

@@ -95,7 +95,5 @@ def _repeat(point: Vectors, n: int) -> Vectors:
     return np.broadcast_to(point, (n, len(point)))
 
 
-def _around(
-    point: Vectors, geometry: Geometry, config: LearningConfig, rng: np.random.Generator, n: int
-) -> Floats:
+def _around(point: Vectors, geometry: Geometry, config: LearningConfig, rng: np.random.Generator, n: int) -> Floats:
     return geometry.random_move(geometry.project(_repeat(point, n)), config.start_radius / 3, rng)

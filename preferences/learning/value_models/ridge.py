@@ -3,7 +3,6 @@
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy import linalg
 
 from preferences.learning.config import LearningConfig
 from preferences.learning.geometry import Floats, Vectors, checked_rows
@@ -25,9 +24,7 @@ class RidgeModel(ValueModel):
         X, good = checked_ratings(X, y)
         if good.all() or not good.any():
             missing = "bad" if good.any() else "good"
-            raise CannotFit(
-                f"the {self.label} model needs good and bad pictures, there is no {missing} one so far."
-            )
+            raise CannotFit(f"the {self.label} model needs good and bad pictures, there is no {missing} one so far.")
         target = np.where(good, 1.0, -1.0)
         centre = X.mean(axis=0, dtype=np.float64)
         # The intercept is not penalised: centring both sides takes it out of the problem.
@@ -35,10 +32,10 @@ class RidgeModel(ValueModel):
         n, d = rows.shape
         if n <= d:  # dual: w = X' (X X' + alpha I)^-1 y, a system of n x n
             gram = (rows @ rows.T).astype(np.float64) + config.ridge_alpha * np.eye(n)
-            self.weights = np.asarray(rows.T @ linalg.solve(gram, residual, assume_a="pos"), dtype=np.float64)
+            self.weights = np.asarray(rows.T @ np.linalg.solve(gram, residual), dtype=np.float64)
         else:
             gram = (rows.T @ rows).astype(np.float64) + config.ridge_alpha * np.eye(d)
-            self.weights = linalg.solve(gram, rows.T @ residual, assume_a="pos")
+            self.weights = np.asarray(np.linalg.solve(gram, rows.T @ residual), dtype=np.float64)
         self.intercept = float(target.mean() - centre @ self.weights)
         self.alpha = config.ridge_alpha
         return self

@@ -1,0 +1,158 @@
+"""What a person may send, and what is said when it does not fit."""
+
+import unicodedata
+from typing import Any
+
+from django import forms
+from django.conf import settings
+
+from generation import spaces
+from generation.types import ModelSpec
+from preferences.controls import PROMPT_LIMIT, Controls
+from preferences.models import Session
+
+SMALLEST_SIDE = 64
+# Left empty, these take the default of the chosen model or space.
+FROM_MODEL = {
+    "width": "width",
+    "height": "height",
+    "diff_steps": "steps",
+    "guidance": "guidance",
+    "delta_scale": "delta_scale",
+    "curation_size": "curation_size",
+    "inference_batch": "inference_batch",
+}
+FROM_SPACE = ("start_radius", "max_dist", "step_size")
+
+
+def _without_control_characters(text: str) -> str:
+    if any(unicodedata.category(char) == "Cc" and char not in "\n\r\t" for char in text):
+        raise forms.ValidationError("This text has control characters in it: please remove them.")
+    return text
+
+
+class SessionForm(forms.ModelForm[Session]):
+    """Starts a session. Fields that depend on the model may stay empty and then take its defaults."""
+
+    id = forms.UUIDField(widget=forms.HiddenInput)
+    model = forms.ChoiceField(label="Model")
+
+    class Meta:
+        model = Session
+        fields = (
+            "prompt",
+            "negative_prompt",
+            "slot",
+            "model",
+            "space",
+            "width",
+            "height",
+            *Controls.COMMON,
+            *Controls.ADVANCED,
+        )
+        widgets = {
+            "prompt": forms.Textarea({"rows": 2, "autofocus": True}),
+            "negative_prompt": forms.TextInput,
+        }
+        error_messages = {
+            "prompt": {
+                "max_length": f"The prompt is too long: at most {PROMPT_LIMIT} characters, yours has %(show_value)s.",
+                "required": "Please write a prompt: what should be in the picture?",
+            },
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        specs: dict[str, ModelSpec] = settings.IPO_MODELS
+        model = self.fields["model"]
+        assert isinstance(model, forms.ChoiceField)
+        model.choices = [(key, spec.label) for key, spec in specs.items()]
+        model.error_messages["invalid_choice"] = "There is no model “%(value)s”: choose one from the list."
+        model.initial = settings.IPO_DEFAULT_MODEL
+        shown = specs[settings.IPO_DEFAULT_MODEL]
+        for name, attribute in FROM_MODEL.items():
+            self._optional(name, getattr(shown, attribute))
+        for name in FROM_SPACE:
+            self._optional(name, getattr(spaces.LATENT, name))
+        self.fields["prompt"].widget.attrs["placeholder"] = shown.example_prompt
+
+    def _optional(self, name: str, default: float) -> None:
+        field = self.fields[name]
+        field.required = False
+        field.initial = None
+        self.initial.pop(name, None)
+        field.widget.attrs["placeholder"] = f"{default:g}"
+
+    def clean_prompt(self) -> str:
+        return _without_control_characters(self.cleaned_data["prompt"])
+
+    def clean_negative_prompt(self) -> str:
+        return _without_control_characters(self.cleaned_data["negative_prompt"])
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        spec: ModelSpec | None = settings.IPO_MODELS.get(data.get("model", ""))
+        space = spaces.SPACES.get(data.get("space", ""))
+        if spec is None or space is None:
+            return data
+        if space.key not in spec.spaces:
+            self.add_error("space", f"{spec.label} cannot be steered in {space.label}: choose another space.")
+        for name, attribute in FROM_MODEL.items():
+            if data.get(name) is None and name not in self.errors:
+                data[name] = getattr(spec, attribute)
+        for name in FROM_SPACE:
+            if data.get(name) is None and name not in self.errors:
+                data[name] = getattr(space, name)
+        for name in ("width", "height"):
+            self._check_side(name, data.get(name), spec)
+        return data
+
+    def _check_side(self, name: str, pixels: int | None, spec: ModelSpec) -> None:
+        if pixels is None:
+            return
+        label = self.fields[name].label
+        if pixels % 8:
+            nearest = max(SMALLEST_SIDE, round(pixels / 8) * 8)
+            self.add_error(name, f"{label} must be a multiple of 8: try {nearest}.")
+        elif not SMALLEST_SIDE <= pixels <= spec.largest_side:
+            self.add_error(name, f"{label} must be from {SMALLEST_SIDE} to {spec.largest_side} pixels with this model.")
+
+    def common(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("model", "space", *Controls.COMMON)]
+
+    def advanced(self) -> list[forms.BoundField]:
+        return [self[name] for name in ("negative_prompt", "slot", "width", "height", *Controls.ADVANCED)]
+
+
+class ControlsForm(forms.ModelForm[Session]):
+    """Changes what the next batch will use."""
+
+    class Meta:
+        model = Session
+        fields = (*Controls.COMMON, *Controls.ADVANCED)
+
+    def common(self) -> list[forms.BoundField]:
+        return [self[name] for name in Controls.COMMON]
+
+    def advanced(self) -> list[forms.BoundField]:
+        return [self[name] for name in Controls.ADVANCED]
+
+
+class RatingForm(forms.Form):
+    value = forms.ChoiceField(choices=[("good", "Good"), ("bad", "Bad"), ("none", "No rating")])
+    form_token = forms.UUIDField()
+
+
+class BatchRatingsForm(forms.Form):
+    """The whole-batch form: ids of the good and the bad pictures, as many of each as were ticked."""
+
+    good = forms.TypedMultipleChoiceField(coerce=int, required=False)
+    bad = forms.TypedMultipleChoiceField(coerce=int, required=False)
+
+    def __init__(self, *args: Any, candidate_ids: list[int], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("good", "bad"):
+            field = self.fields[name]
+            assert isinstance(field, forms.TypedMultipleChoiceField)
+            field.choices = [(pk, pk) for pk in candidate_ids]
+            field.error_messages["invalid_choice"] = "Picture %(value)s is not in this batch: reload the page."

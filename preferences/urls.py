@@ -1,0 +1,15 @@
+from django.urls import path
+
+from preferences import views
+
+urlpatterns = [
+    path("", views.index, name="index"),
+    path("s/<uuid:session_id>/", views.session, name="session"),
+    path("s/<uuid:session_id>/controls", views.controls, name="controls"),
+    path("s/<uuid:session_id>/<int:number>/", views.session, name="batch"),
+    path("s/<uuid:session_id>/<int:number>/progress", views.progress, name="progress"),
+    path("s/<uuid:session_id>/<int:number>/submit", views.submit, name="submit"),
+    path("s/<uuid:session_id>/<int:number>/retry", views.retry, name="retry"),
+    path("candidates/<int:candidate_id>/rate", views.rate, name="rate"),
+    path("candidates/<int:candidate_id>/<str:kind>", views.picture, name="picture"),
+]

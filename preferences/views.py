@@ -1,0 +1,185 @@
+"""Thin: read the request, call a selector or a service, answer with a page or its fragment."""
+
+import json
+import uuid
+from typing import Any
+
+from django.contrib import messages
+from django.core.files.storage import default_storage
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.dateparse import parse_datetime
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from preferences import selectors, services, tasks
+from preferences.forms import BatchRatingsForm, ControlsForm, RatingForm, SessionForm
+from preferences.models import Batch, Candidate, Session
+
+SESSIONS_SHOWN = 60
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def index(request: HttpRequest) -> HttpResponse:
+    """The sessions, and the form that starts one."""
+    if request.method == "POST":
+        form = SessionForm(request.POST)
+        if form.is_valid():
+            fields = dict(form.cleaned_data)
+            session = services.start_session(_user(request), fields.pop("id"), fields)
+            _enqueue_first(session)
+            return redirect("session", session.pk)
+        return render(request, "preferences/index.html", _index(request, form), status=400)
+    form = SessionForm(initial={"id": uuid.uuid4()})
+    return render(request, "preferences/index.html", _index(request, form))
+
+
+def _index(request: HttpRequest, form: SessionForm) -> dict[str, Any]:
+    return {"form": form, "sessions": selectors.sessions_of(request.user)[:SESSIONS_SHOWN]}
+
+
+def _enqueue_first(session: Session) -> None:
+    first = session.batches.filter(number=1, state=Batch.State.QUEUED).first()
+    if first is not None:
+        tasks.enqueue(first.pk)
+
+
+@require_GET
+def session(request: HttpRequest, session_id: uuid.UUID, number: int | None = None) -> HttpResponse:
+    """A session at its newest batch, or at an earlier one."""
+    view = _batch_view(request, session_id, number)
+    return render(request, "preferences/session.html", _session_page(request, view))
+
+
+def _session_page(
+    request: HttpRequest, view: selectors.BatchView, controls: ControlsForm | None = None
+) -> dict[str, Any]:
+    good, bad = selectors.rating_counts(view.session)
+    last = view.session.batches.count()
+    return {
+        "view": view,
+        "session": view.session,
+        "controls": controls or ControlsForm(instance=view.session),
+        "good": good,
+        "bad": bad,
+        "learned": selectors.last_learned(view.session),
+        "batch_numbers": range(1, last + 1),
+        "is_newest": view.batch.number == last,
+    }
+
+
+@require_GET
+def progress(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
+    """The polled fragment: the progress node, and out of band the tiles drawn since the last poll."""
+    if not getattr(request, "htmx", False):
+        return redirect("batch", session_id, number)
+    view = _batch_view(request, session_id, number)
+    try:
+        after = parse_datetime(request.GET.get("after", ""))
+    except ValueError:
+        after = None
+    return render(
+        request,
+        "preferences/progress.html",
+        {"view": view, "session": view.session, "tiles": view.drawn_after(after), "is_poll": True},
+    )
+
+
+@require_POST
+def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
+    """Good, bad, or neither. With script nothing is re-rendered: an event tells the tile its new state."""
+    try:
+        candidate = selectors.candidate_of(request.user, candidate_id)
+    except Candidate.DoesNotExist as error:
+        raise Http404("There is no such picture.") from error
+    batch = candidate.batch
+    form = RatingForm(request.POST)
+    if not form.is_valid():
+        return _refuse(request, "This rating could not be read: reload the page and try again.")
+    value = form.cleaned_data["value"]
+    try:
+        redrawn = services.rate(candidate, value, form.cleaned_data["form_token"])
+    except services.NotAllowed as error:
+        return _refuse(request, str(error), status=409)
+    if redrawn is not None:
+        tasks.enqueue(redrawn.pk)
+    if not getattr(request, "htmx", False):
+        return redirect(_batch_url(batch) + f"#tile-{candidate.slot}")
+    view = _batch_view(request, batch.session_id, batch.number)
+    context = {"view": view, "session": view.session, "tiles": [], "is_rating": True}
+    response = render(request, "preferences/progress.html", context)
+    event = {"candidate": candidate.pk, "rating": value, "token": str(uuid.uuid4())}
+    response["HX-Trigger"] = json.dumps({"rated": event})
+    return response
+
+
+@require_POST
+def submit(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
+    """Close the batch, with the ratings of the whole-batch form if there are any, and go on to the next."""
+    view = _batch_view(request, session_id, number)
+    form = BatchRatingsForm(request.POST, candidate_ids=[tile.candidate.pk for tile in view.tiles])
+    if not form.is_valid():
+        return _refuse(request, " ".join(text for errors in form.errors.values() for text in errors))
+    try:
+        following = services.submit_batch(view.session, number, form.cleaned_data["good"], form.cleaned_data["bad"])
+    except services.NotAllowed as error:
+        return _refuse(request, str(error), status=409)
+    tasks.enqueue(following.pk)
+    return redirect("session", session_id)
+
+
+@require_POST
+def retry(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
+    view = _batch_view(request, session_id, number)
+    tasks.enqueue(services.retry_batch(view.session, number).pk)
+    return redirect("batch", session_id, number)
+
+
+@require_POST
+def controls(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
+    """Change what the next batch will use."""
+    view = _batch_view(request, session_id, None)
+    form = ControlsForm(request.POST, instance=view.session)
+    if not form.is_valid():
+        view.session.refresh_from_db()
+        return render(request, "preferences/session.html", _session_page(request, view, form), status=400)
+    services.update_controls(view.session, form.cleaned_data)
+    messages.success(request, "Saved. The next batch will use it.")
+    return redirect("session", session_id)
+
+
+@require_GET
+@cache_control(private=True, max_age=31_536_000, immutable=True)
+def picture(request: HttpRequest, candidate_id: int, kind: str) -> HttpResponseBase:
+    """The PNG or the thumbnail of one of the user's own candidates."""
+    try:
+        candidate = selectors.candidate_of(request.user, candidate_id)
+        file = candidate.image if kind == "image" else candidate.thumbnail
+        return FileResponse(default_storage.open(file.name or "", "rb"))
+    except (Candidate.DoesNotExist, FileNotFoundError, IsADirectoryError) as error:
+        raise Http404("There is no such picture.") from error
+
+
+def _batch_view(request: HttpRequest, session_id: uuid.UUID, number: int | None) -> selectors.BatchView:
+    try:
+        return selectors.batch_view(request.user, session_id, number)
+    except Batch.DoesNotExist as error:
+        raise Http404("There is no such session or batch; the list shows yours.") from error
+
+
+def _batch_url(batch: Batch) -> str:
+    return reverse("batch", args=[batch.session_id, batch.number])
+
+
+def _refuse(request: HttpRequest, sentence: str, status: int = 400) -> HttpResponse:
+    return render(request, "preferences/refused.html", {"sentence": sentence}, status=status)
+
+
+def _user(request: HttpRequest) -> Any:
+    return request.user
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    sentence = str(exception.args[0]) if exception.args and isinstance(exception.args[0], str) else ""
+    return render(request, "preferences/refused.html", {"sentence": sentence or "There is no such page."}, status=404)

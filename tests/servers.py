@@ -1,0 +1,41 @@
+"""A pytest plugin: Postgres and Redis in a temporary folder, up before Django reads its settings.
+
+With DATABASE_URL or REDIS_URL in the environment that server is used instead (the tests empty its queue).
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ipo_site import embedded
+
+_servers: list[embedded.EmbeddedServers] = []
+# Also the one that `.env` may name: tests must never empty the queue of a server that somebody uses.
+_NAMES = ("DATABASE_URL", "REDIS_URL")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    options = early_config.known_args_namespace
+    if getattr(options, "help", False) or getattr(options, "version", 0):
+        return
+    folder = Path(tempfile.mkdtemp(prefix="ipo-tests-"))
+    os.environ["IPO_DATA_DIR"] = str(folder)
+    own = [bool(os.environ.get(name)) for name in _NAMES]
+    servers = embedded.EmbeddedServers(folder, postgres=not own[0], redis=not own[1])
+    _servers.append(servers)
+    servers.start()
+    addresses = embedded.urls(folder)
+    for name, address in zip(_NAMES, (addresses.database, addresses.redis), strict=True):
+        os.environ[name] = os.environ.get(name) or address
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    while _servers:
+        servers = _servers.pop()
+        servers.stop()
+        shutil.rmtree(servers.data_dir, ignore_errors=True)
