@@ -5,8 +5,6 @@ their own under /tmp: a socket's path may have about 100 characters, the reposit
 The servers are children of the process that starts them and end with it, even when it is killed.
 """
 
-import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -25,6 +23,7 @@ import psycopg
 import redis
 
 from ipo_site import processes
+from ipo_site.data_dir import claim_data_dir, reason, try_lock
 from ipo_site.programs import EmbeddedError, Owner, postgres_owner, postgres_programs, redis_program
 
 __all__ = ["EmbeddedError", "EmbeddedServers", "Urls", "celery_url", "claim_data_dir", "socket_dir", "urls"]
@@ -33,8 +32,6 @@ START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 DATABASE = "ipo"
 ROLE = "postgres"
-MARKER = ".ipo-data"
-MARKER_TEXT = "This folder holds the data of Image Preference Optimization.\n"
 
 
 @dataclass(frozen=True)
@@ -71,30 +68,6 @@ def celery_url(redis_url: str) -> str:
     return f"redis+socket://{parts.path}?{query}"
 
 
-def claim_data_dir(data_dir: Path) -> None:
-    """Make the data folder and mark it as ours.
-
-    Raises EmbeddedError if it belongs to another user or holds something else, OSError if it is not writable.
-    """
-    if data_dir.exists() and not data_dir.is_dir():
-        raise EmbeddedError(f"{data_dir} is a file, not a folder: move it away or set IPO_DATA_DIR.")
-    data_dir.mkdir(parents=True, exist_ok=True)
-    if data_dir.stat().st_uid != os.geteuid():
-        raise EmbeddedError(
-            f"The data folder {data_dir} belongs to another user: start IPO as that user, or set "
-            "IPO_DATA_DIR to a folder of your own."
-        )
-    marker = data_dir / MARKER
-    if marker.exists():
-        return
-    if any(entry.name != MARKER for entry in data_dir.iterdir()):
-        raise EmbeddedError(
-            f"The folder {data_dir} holds something that is not IPO's: move it away, or set IPO_DATA_DIR "
-            "to an empty folder."
-        )
-    marker.write_text(MARKER_TEXT)
-
-
 class EmbeddedServers:
     """Starts and stops the servers of one data folder; a context manager.
 
@@ -125,7 +98,7 @@ class EmbeddedServers:
         try:
             claim_data_dir(self.data_dir)
             self._make_socket_dir()
-            self._lock = _try_lock(self.data_dir / "servers.lock")
+            self._lock = try_lock(self.data_dir / "servers.lock")
             try:
                 if self._wanted[0]:
                     self._start_postgres()
@@ -136,7 +109,7 @@ class EmbeddedServers:
                 self.stop()
                 raise
         except OSError as error:
-            raise EmbeddedError(f"{_reason(error)} ({error.filename or self.data_dir}).") from error
+            raise EmbeddedError(f"{reason(error)} ({error.filename or self.data_dir}).") from error
 
     def stop(self) -> None:
         """End what this object started, the last started first."""
@@ -157,11 +130,7 @@ class EmbeddedServers:
         self.sockets.mkdir(mode=0o700, exist_ok=True)
         status = self.sockets.lstat()
         # Anyone may make a folder in /tmp: one that is not ours alone could hold somebody else's server.
-        if (
-            not stat.S_ISDIR(status.st_mode)
-            or status.st_uid != os.geteuid()
-            or stat.S_IMODE(status.st_mode) & 0o077
-        ):
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
             raise EmbeddedError(
                 f"{self.sockets} was made by somebody else or is open to others: remove it and try again."
             )
@@ -261,13 +230,13 @@ class EmbeddedServers:
             if self._wait(name, process, answers):
                 return
             self._started.pop()
-            # Children of a killed Postgres hold its memory for a moment; a new one refuses to start meanwhile.
+            # Children of a killed Postgres hold its memory for a moment; a new one cannot start meanwhile.
             if name == "Redis" or time.monotonic() > deadline:
                 raise EmbeddedError(self._failed(name))
             time.sleep(0.3)
 
     def _wait(self, name: str, process: subprocess.Popen[bytes] | None, answers: Callable[[], bool]) -> bool:
-        """True once the server answers, False if it ended instead. Raises EmbeddedError if it does neither."""
+        """True once the server answers, False if it ended instead. EmbeddedError if it does neither."""
         deadline = time.monotonic() + START_SECONDS
         while not answers():
             if process is not None and process.poll() is not None:
@@ -310,20 +279,3 @@ class EmbeddedServers:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
             if known is None:
                 connection.execute(f'CREATE DATABASE "{DATABASE}"')
-
-
-def _try_lock(path: Path) -> IO[str] | None:
-    """The lock file, locked, or None if another process holds it."""
-    handle = path.open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        handle.close()
-        return None
-    return handle
-
-
-def _reason(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "The disk is full: free some space and start again"
-    return f"{error.strerror or error}: check the folder's permissions"

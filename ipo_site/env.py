@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import environ
+import environ  # type: ignore[import-untyped]
 from django.core.exceptions import ImproperlyConfigured
 
 from ipo_site import embedded

@@ -37,9 +37,7 @@ def program(pid: int) -> str:
         name, _, rest = text.partition("(")[2].rpartition(")")
         # Ended, but not yet waited for by the one who started it.
         return "" if rest.split()[0] == "Z" else name
-    result = subprocess.run(
-        ["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    result = subprocess.run(["ps", "-o", "comm=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return Path(result.stdout.strip()).name
 
 

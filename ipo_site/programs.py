@@ -62,7 +62,5 @@ def redis_program() -> str:
     # There is no wheel for some processors, for which Debian has the program.
     program = shutil.which("redis-server")
     if program is None:
-        raise EmbeddedError(
-            "No Redis was found: install it (Debian: apt install redis-server), or set REDIS_URL."
-        )
+        raise EmbeddedError("No Redis was found: install it (Debian: apt install redis-server), or set REDIS_URL.")
     return program
