@@ -19,6 +19,7 @@ class Space(ABC):
     start_radius: ClassVar[float]
     max_dist: ClassVar[float]
     step_size: ClassVar[float]
+    ridge_alpha: ClassVar[float]
 
     @abstractmethod
     def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
@@ -34,6 +35,7 @@ class Latent(Space):
     start_radius = 90.0
     max_dist = 45.0
     step_size = 1.0
+    ridge_alpha = 1000.0
 
     def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
         return int(np.prod(self.shape(spec, width, height)))
@@ -54,8 +56,9 @@ class PooledEmbed(Space):
     label = "PooledEmbed"
     is_noise = False
     start_radius = 0.8
-    max_dist = 1.0
+    max_dist = 0.8
     step_size = 0.02
+    ridge_alpha = 1.0
 
     def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
         return spec.hidden_size

@@ -80,7 +80,7 @@ class EmbeddedServers:
         self.sockets = socket_dir(self.data_dir)
         self._wanted = (postgres, redis)
         self._lock: IO[str] | None = None
-        self._started: list[tuple[subprocess.Popen[bytes], signal.Signals]] = []
+        self._started: dict[str, tuple[subprocess.Popen[bytes], signal.Signals]] = {}
 
     def __enter__(self) -> Self:
         self.start()
@@ -114,7 +114,7 @@ class EmbeddedServers:
     def stop(self) -> None:
         """End what this object started, the last started first."""
         while self._started:
-            process, how = self._started.pop()
+            _, (process, how) = self._started.popitem()
             process.send_signal(how)
             try:
                 process.wait(STOP_SECONDS)
@@ -125,6 +125,14 @@ class EmbeddedServers:
             self._lock.close()
             self._lock = None
             shutil.rmtree(self.sockets, ignore_errors=True)
+
+    def revive(self) -> list[str]:
+        """Start what this object started and has died since; the names of those. Raises EmbeddedError."""
+        dead = [name for name, (process, _) in self._started.items() if process.poll() is not None]
+        for name in dead:
+            del self._started[name]
+            (self._start_postgres if name == "Postgres" else self._start_redis)()
+        return dead
 
     def _make_socket_dir(self) -> None:
         self.sockets.mkdir(mode=0o700, exist_ok=True)
@@ -226,10 +234,10 @@ class EmbeddedServers:
                     # A Ctrl-C in the terminal is not for the servers: they end after those who use them.
                     start_new_session=True,
                 )
-            self._started.append((process, how))
+            self._started[name] = (process, how)
             if self._wait(name, process, answers):
                 return
-            self._started.pop()
+            del self._started[name]
             # Children of a killed Postgres hold its memory for a moment; a new one cannot start meanwhile.
             if name == "Redis" or time.monotonic() > deadline:
                 raise EmbeddedError(self._failed(name))

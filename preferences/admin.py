@@ -18,7 +18,7 @@ from preferences.models import (
 
 def thumbnail(candidate: Candidate | None) -> SafeString | str:
     if candidate is None or not candidate.thumbnail:
-        return "–"
+        return "-"
     url = reverse("picture", args=[candidate.pk, "thumbnail"])
     return format_html('<img src="{}" alt="{}" width="64" height="64" loading="lazy">', url, candidate)
 

@@ -98,7 +98,7 @@ def _propose(batch: Batch, spec: ModelSpec, lease: services.Lease, candidates: l
 
 
 # In an embedding space the learner may go this many Start Radii away from the prompt; beyond, pictures fall apart.
-CAP_IN_RADII = 4.0
+CAP_IN_RADII = 2.5
 
 
 def _geometry(batch: Batch, space: spaces.Space, dimension: int) -> Geometry:

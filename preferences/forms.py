@@ -22,7 +22,7 @@ FROM_MODEL = {
     "curation_size": "curation_size",
     "inference_batch": "inference_batch",
 }
-FROM_SPACE = ("start_radius", "max_dist", "step_size")
+FROM_SPACE = ("start_radius", "max_dist", "step_size", "ridge_alpha")
 
 
 def _without_control_characters(text: str) -> str:

@@ -202,7 +202,7 @@ def renew_lease(lease: Lease, phase: str | None = None) -> bool:
     return bool(lease.rows().update(**changes))
 
 
-def store_proposal(
+def store_proposal(  # noqa: PLR0917 - one proposal, all of it needed
     lease: Lease,
     candidates: list[Candidate],
     vectors: npt.NDArray[np.float32],

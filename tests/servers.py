@@ -3,6 +3,7 @@
 With DATABASE_URL or REDIS_URL in the environment that server is used instead (the tests empty its queue).
 """
 
+import json
 import os
 import shutil
 import tempfile
@@ -11,6 +12,20 @@ from pathlib import Path
 import pytest
 
 from ipo_site import embedded
+
+TINY = {
+    "label": "Tiny",
+    "family": "stable_diffusion",
+    "dtype": "float32",
+    "width": 64,
+    "height": 64,
+    "steps": 2,
+    "guidance": 1.0,
+    "hidden_size": 16,
+    "example_prompt": "a landscape",
+    "inference_batch": 2,
+    "curation_size": 4,
+}
 
 _servers: list[embedded.EmbeddedServers] = []
 # Also the one that `.env` may name: tests must never empty the queue of a server that somebody uses.
@@ -24,6 +39,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         return
     folder = Path(tempfile.mkdtemp(prefix="ipo-tests-"))
     os.environ["IPO_DATA_DIR"] = str(folder)
+    # The tests' own model; tests/conftest.py draws its random weights when a test first asks for them.
+    os.environ["IPO_EXTRA_MODELS"] = json.dumps({"tiny": TINY | {"source": str(folder / "tiny")}})
+    os.environ["IPO_DEFAULT_MODEL"] = "tiny"
     own = [bool(os.environ.get(name)) for name in _NAMES]
     servers = embedded.EmbeddedServers(folder, postgres=not own[0], redis=not own[1])
     _servers.append(servers)

@@ -1,0 +1,160 @@
+"""The straight line, without a browser: start, draw, rate, learn, draw again."""
+
+import uuid
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from preferences import drawing, selectors, services
+from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Session
+from tests.factories import SessionFactory, start_form
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def draw(batch: Batch, manager) -> Batch:
+    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.READY, batch.error
+    return batch
+
+
+def rate(client, candidate: Candidate, value: str):
+    form = {"value": value, "form_token": str(uuid.uuid4())}
+    return client.post(f"/candidates/{candidate.pk}/rate", form)
+
+
+@pytest.mark.parametrize("space", ["latent", "pooled_embed"])
+@pytest.mark.parametrize("value_model", ["gaussian", "ridge"])
+def test_whole_journey_with_plain_forms(client, manager, space, value_model):
+    page = client.post("/", start_form(space=space, value_model=value_model), follow=True)
+    assert "0 of 4 images" in page.content.decode()
+    session = Session.objects.get()
+    first = draw(session.batches.get(), manager)
+    assert first.candidates.filter(state="ready").count() == 4
+
+    one, two, three, _ = first.candidates.all()
+    assert rate(client, one, "good").status_code == 302
+    rate(client, two, "good")
+    rate(client, three, "bad")
+    page = client.get(f"/s/{session.pk}/").content.decode()
+    assert "2 good, 1 bad" in page
+    assert page.count('aria-pressed="true"') == 3
+
+    client.post(f"/s/{session.pk}/1/submit")
+    second = draw(session.batches.get(number=2), manager)
+    learned = OptimizerState.objects.get(batch=second)
+    assert learned.parameters is not None
+    assert "2 good and 1 bad" in learned.note
+    assert all(candidate.score is not None for candidate in second.candidates.all())
+    assert learned.note in client.get(f"/s/{session.pk}/").content.decode()
+
+
+def test_the_next_batch_follows_the_ratings(manager):
+    """Draws around two good pictures lie nearer to them than chance does."""
+    session = SessionFactory(value_model="gaussian")
+    first = draw(session.batches.get(), manager)
+    for candidate in first.candidates.all()[:2]:
+        services.rate(candidate, "good", uuid.uuid4())
+    goods = [np.frombuffer(row.vector, "<f4") for row in first.candidates.all()[:2]]
+    second = draw(services.submit_batch(session, 1, [], []), manager)
+    vectors = [np.frombuffer(row.vector, "<f4") for row in second.candidates.all()]
+    cosines = [v @ g / np.linalg.norm(v) / np.linalg.norm(g) for v in vectors for g in goods]
+    assert min(cosines) > 0.3  # 256 dimensions: chance has a standard deviation of 0.06
+    assert len({v.tobytes() for v in vectors}) == 4
+
+
+def test_pictures_are_files_with_their_settings(client, manager, session):
+    candidate = draw(session.batches.get(), manager).candidates.first()
+    answer = client.get(f"/candidates/{candidate.pk}/image")
+    picture = Image.open(BytesIO(b"".join(answer.streaming_content)))
+    assert picture.size == (64, 64)
+    assert "a landscape at sunset" in picture.text["parameters"]
+    assert client.get(f"/candidates/{candidate.pk}/thumbnail").headers["Content-Type"] == "image/webp"
+
+
+def test_whole_batch_by_form(client, manager, session):
+    batch = draw(session.batches.get(), manager)
+    ids = [candidate.pk for candidate in batch.candidates.all()]
+    client.post(f"/s/{session.pk}/1/submit", {"good": ids[:2], "bad": [ids[3]]})
+    said = dict(RatedCandidate.objects.values_list("candidate_id", "value"))
+    assert said == {ids[0]: 1, ids[1]: 1, ids[3]: -1}
+    assert session.batches.count() == 2
+
+
+def test_unrated_stays_unrated_unless_the_session_says_otherwise(client, manager):
+    session = SessionFactory(unrated_is_bad=True)
+    batch = draw(session.batches.get(), manager)
+    rate(client, batch.candidates.first(), "good")
+    client.post(f"/s/{session.pk}/1/submit")
+    assert selectors.rating_counts(session) == (1, 3)
+
+
+def test_submitted_twice_is_one_batch(client, manager, session):
+    draw(session.batches.get(), manager)
+    for _ in range(2):
+        assert client.post(f"/s/{session.pk}/1/submit").status_code == 302
+    assert session.batches.count() == 2
+
+
+def test_start_form_sent_twice_is_one_session(client, tiny_model):
+    form = start_form()
+    places = {client.post("/", form).headers["Location"] for _ in range(2)}
+    assert len(places) == 1
+    assert Session.objects.count() == 1
+    assert Batch.objects.count() == 1
+
+
+def test_same_form_token_is_one_rating(client, manager, session):
+    candidate = draw(session.batches.get(), manager).candidates.first()
+    form = {"value": "good", "form_token": str(uuid.uuid4())}
+    for _ in range(2):
+        client.post(f"/candidates/{candidate.pk}/rate", form)
+    assert Rating.objects.count() == 1
+
+
+def test_changing_ones_mind_keeps_the_events(client, manager, session):
+    candidate = draw(session.batches.get(), manager).candidates.first()
+    rate(client, candidate, "good")
+    rate(client, candidate, "bad")
+    assert selectors.rating_counts(session) == (0, 1)
+    rate(client, candidate, "none")
+    assert selectors.rating_counts(session) == (0, 0)
+    assert Rating.objects.count() == 2
+
+
+def test_a_batch_that_is_being_drawn_cannot_be_submitted(client, session, tiny_model):
+    answer = client.post(f"/s/{session.pk}/1/submit")
+    assert answer.status_code == 409
+    assert "still being drawn" in answer.content.decode()
+    assert session.batches.count() == 1
+
+
+@pytest.mark.parametrize(("everything", "redrawn"), [(False, 1), (True, 4)])
+def test_without_form_submit_each_vote_redraws(client, manager, everything, redrawn):
+    session = SessionFactory(form_submit=False, regenerate_all=everything)
+    batch = draw(session.batches.get(), manager)
+    first = batch.candidates.first()
+    rate(client, first, "good")
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.QUEUED
+    assert batch.candidates.filter(attempt=2, state="pending").count() == redrawn
+    draw(batch, manager)
+    assert batch.candidates.filter(state="ready").count() == 4 + redrawn
+    page = client.get(f"/s/{session.pk}/").content.decode()
+    assert page.count('role="group"') == 4  # a slot shows its newest attempt; the rated row stays in the database
+    assert selectors.rating_counts(session) == (1, 0)
+
+
+def test_same_steering_draws_the_same_picture(manager):
+    """Two sessions that share prompt, seed and settings; batches of another size must not matter."""
+    pictures = []
+    for size in (1, 4):
+        session = SessionFactory(inference_batch=size)
+        Session.objects.filter(pk=session.pk).update(seed=7)
+        batch = draw(Batch.objects.get(session=session), manager)
+        files = [Image.open(candidate.image.open()) for candidate in batch.candidates.all()]
+        pictures.append(np.stack([np.asarray(file, int) for file in files]))
+    assert np.abs(pictures[0] - pictures[1]).max() <= 2
