@@ -1,0 +1,111 @@
+"""Claiming, losing and taking over a batch."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from preferences import drawing, services
+from preferences.models import Batch, Candidate
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_only_one_claim_succeeds(batch):
+    assert services.claim_batch(batch.pk, "gpu@a") is not None
+    assert services.claim_batch(batch.pk, "gpu@b") is None
+
+
+def test_an_expired_lease_can_be_taken_and_the_loser_writes_nothing(batch):
+    first = services.claim_batch(batch.pk, "gpu@a")
+    Batch.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    second = services.claim_batch(batch.pk, "gpu@b")
+    assert not services.renew_lease(first)
+    assert not services.finish_candidates(first, [services.Drawn(batch.candidates.first(), error="late")])
+    services.fail_batch(first, "late")
+    assert services.renew_lease(second)
+    assert batch.candidates.filter(state=Candidate.State.PENDING).count() == 4
+
+
+def test_sweep_returns_expired_and_forgotten_batches_once(batch, settings):
+    services.claim_batch(batch.pk, "gpu@a")
+    assert services.sweep() == []
+    Batch.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    assert services.sweep() == [batch.pk]
+    assert services.sweep() == []  # just sent
+    Batch.objects.update(enqueued_at=timezone.now() - timedelta(seconds=settings.IPO_SWEEP_SECONDS + 1))
+    assert services.sweep() == [batch.pk]
+
+
+def test_a_worker_that_starts_again_gives_back_what_it_held(batch):
+    services.claim_batch(batch.pk, "gpu@a")
+    assert services.release_leases_of("gpu@b") == []
+    assert services.release_leases_of("gpu@a") == [batch.pk]
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.QUEUED
+
+
+def test_a_takeover_draws_what_was_proposed(batch, manager, monkeypatch):
+    """Killed after the proposal: the vectors are kept, and the learner is not asked again."""
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(services, "finish_candidates", killed)
+    with pytest.raises(KeyboardInterrupt):
+        drawing.draw_batch(batch.pk, manager, "gpu@a")
+    monkeypatch.undo()
+    proposed = [bytes(row.vector) for row in batch.candidates.all()]
+    services.release_leases_of("gpu@a")
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    assert [bytes(row.vector) for row in batch.candidates.all()] == proposed
+    assert batch.optimizer_states.count() == 1
+    assert batch.candidates.filter(state=Candidate.State.READY).count() == 4
+
+
+def test_a_delivered_twice_task_draws_once(batch, manager):
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    before = list(batch.candidates.values_list("drawn_at", flat=True))
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    assert list(batch.candidates.values_list("drawn_at", flat=True)) == before
+
+
+def test_missing_weights_fail_with_a_sentence_and_can_be_tried_again(client, batch, manager, settings):
+    from dataclasses import replace
+
+    good = settings.IPO_MODELS["tiny"]
+    settings.IPO_MODELS = {"tiny": replace(good, source="/nowhere", label="Gone")}
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    page = client.get(f"/s/{batch.session_id}/").content.decode()
+    assert "The weights of Gone could not be read from /nowhere" in page
+    settings.IPO_MODELS = {"tiny": good}
+    client.post(f"/s/{batch.session_id}/1/retry")
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.READY
+
+
+def test_the_database_itself_refuses_nonsense(batch):
+    wrong = [
+        (Batch, {"state": "running"}),  # without a lease
+        (Batch, {"state": "weird"}),
+        (Batch, {"curation_size": 0}),
+        (Candidate, {"state": "ready"}),  # without a picture
+        (Candidate, {"slot": 0}),
+    ]
+    for model, changes in wrong:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            model.objects.filter(pk=model.objects.first().pk).update(**changes)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Batch.objects.create(session=batch.session, number=2)  # a second active batch
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Candidate.objects.create(batch=batch, slot=1, attempt=1)
+
+
+def test_vectors_are_float32_of_the_space(batch, manager):
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    vectors = np.stack([np.frombuffer(row.vector, "<f4") for row in batch.candidates.all()])
+    assert vectors.shape == (4, 4 * 8 * 8)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 16, rtol=1e-5)
