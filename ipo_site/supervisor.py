@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from honcho.environ import parse_procfile
+from honcho.environ import parse_procfile  # type: ignore[import-untyped]
 
 from ipo_site.processes import tied
 
@@ -102,9 +102,10 @@ class Supervisor:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        threading.Thread(target=_relay, args=(child.name, child.process), daemon=True).start()
+        threading.Thread(target=self._relay, args=(child.name, child.process), daemon=True).start()
 
     def _stop(self) -> None:
+        say("Stopping")
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             # The leader alone: a worker that lets its pool finish must not find the pool gone.
@@ -120,15 +121,17 @@ class Supervisor:
             _signal_group(process, signal.SIGKILL)
             process.wait()
 
+    def _relay(self, name: str, process: subprocess.Popen[bytes]) -> None:
+        """Print what a process prints, line by line, until the stop: the goodbyes are of no use to anyone."""
+        if process.stdout is None:
+            return
+        with process.stdout as lines:
+            for line in lines:
+                text = line.decode(errors="replace").rstrip()
+                if text and not self._stops:
+                    say(f"{name:>4} | {text}")
+
 
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-
-
-def _relay(name: str, process: subprocess.Popen[bytes]) -> None:
-    if process.stdout is None:
-        return
-    with process.stdout as lines:
-        for line in lines:
-            say(f"{name:>4} | {line.decode(errors='replace').rstrip()}")

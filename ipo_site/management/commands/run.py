@@ -55,7 +55,6 @@ class Command(BaseCommand):
             supervisor = Supervisor(env.BASE_DIR / "Procfile", _environment(), _Watch(servers).tick)
             # Left last-in, first-out: the processes end before the servers they use.
             supervisor.run()
-            say("Stopping")
 
     def _servers(self, stack: ExitStack) -> embedded.EmbeddedServers:
         if env.OWN_DATABASE:
