@@ -59,8 +59,8 @@ TINY = Architecture(
 def build_vae(architecture: Architecture) -> AutoencoderKL:
     """An autoencoder with random weights: 3 x P x P in [-1, 1] to 4 x P/8 x P/8 and back.
 
-    Without attention in its middle it is fully convolutional, so it can be trained on crops. `scaling_factor` is 1:
-    training folds the latents' mean and spread into the 1 x 1 convolutions on both sides of them.
+    Without attention in its middle it is fully convolutional, so it can be trained on crops.
+    `scaling_factor` is 1: training folds the latents' mean and spread into the 1 x 1 convolutions beside them.
     """
     return AutoencoderKL(
         in_channels=3,
@@ -116,8 +116,8 @@ def build_text_encoder(architecture: Architecture, tokenizer: CLIPTokenizer) -> 
 def build_scheduler() -> DPMSolverMultistepScheduler:
     """DPM-Solver++ for v-prediction, set for about 8 steps.
 
-    Cosine schedule: at 16 x 16 latents the linear one spends half its steps on noise. Its last step is nearly pure
-    noise, as sampling from a unit normal assumes; the clip is the one diffusers recommends with it.
+    Cosine schedule: at 16 x 16 latents the linear one spends half its steps on noise. Its last step is
+    nearly pure noise, as sampling from a unit normal assumes; diffusers recommends the clip with it.
     """
     return DPMSolverMultistepScheduler(
         num_train_timesteps=1000,
@@ -127,11 +127,12 @@ def build_scheduler() -> DPMSolverMultistepScheduler:
         solver_order=2,
         timestep_spacing="trailing",
         lambda_min_clipped=-5.1,
+        steps_offset=1,  # diffusers warns without it; trailing spacing ignores it
     )
 
 
 def build_pipeline(architecture: Architecture, seed: int = 0) -> StableDiffusionPipeline:
-    """The whole pipeline with random float32 weights, the same for the same seed; torch's global state is kept."""
+    """The whole pipeline with random float32 weights fixed by `seed`; torch's global generator is kept."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         tokenizer = build_tokenizer(architecture.words, architecture.tokens)
