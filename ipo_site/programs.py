@@ -41,7 +41,9 @@ def postgres_owner() -> Owner:
         user.pw_gid,
         (
             *("setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"),
-            *("--no-new-privs", "--inh-caps", "+dac_override", "--ambient-caps", "+dac_override", "--"),
+            # The last of these makes access() count the capability, by which Postgres looks for its programs.
+            *("--no-new-privs", "--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"),
+            *("--securebits", "+no_setuid_fixup", "--"),
         ),
     )
 
