@@ -1,5 +1,7 @@
 """ModelManager: the one door to drawing."""
 
+import threading
+
 from generation.backends.base import Backend
 from generation.types import GenerationRequest, ModelSpec, Picture
 
@@ -9,6 +11,7 @@ class ModelManager:
 
     def __init__(self, backend: Backend | None = None) -> None:
         self._backend = backend
+        self._opening = threading.Lock()
 
     def ensure_ready(self, spec: ModelSpec) -> None:
         """Have the model loaded. Raises ModelUnavailable with a remedy."""
@@ -19,9 +22,11 @@ class ModelManager:
         return self._get_backend().generate(spec, request)
 
     def _get_backend(self) -> Backend:
-        if self._backend is None:
-            # Imported on first use: this module is also imported where torch must stay unloaded.
-            from generation.backends.local import LocalBackend  # noqa: PLC0415
+        # Locked: two threads that ask first would each open a backend, and load the model twice at once.
+        with self._opening:
+            if self._backend is None:
+                # Imported on first use: this module is also imported where torch must stay unloaded.
+                from generation.backends.local import LocalBackend  # noqa: PLC0415
 
-            self._backend = LocalBackend()
-        return self._backend
+                self._backend = LocalBackend()
+            return self._backend

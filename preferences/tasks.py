@@ -52,6 +52,7 @@ def _start_drawing_worker(sender: str = "", **_: Any) -> None:
     """In the child of a gpu worker (a parent that touches CUDA breaks its children): load early, take over."""
     if not sender.startswith("gpu@"):
         return
+    model_manager()  # made before there is a second thread: there must be one slot
     for batch_id in services.release_leases_of(sender):
         enqueue(batch_id)
     threading.Thread(target=_report, args=(sender,), name="report", daemon=True).start()

@@ -1,0 +1,72 @@
+"""Real worker processes on the test database, started from the Procfile that `make run` uses."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import redis
+from django.db import connection
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Workers:
+    """The Procfile's workers (all but the web server) as child processes."""
+
+    def __init__(self, folder: Path) -> None:
+        address = urlsplit(os.environ["DATABASE_URL"])
+        name = connection.settings_dict["NAME"]
+        self.environment = os.environ | {
+            "DATABASE_URL": urlunsplit(address._replace(path=f"/{name}")),
+            "IPO_LEASE_SECONDS": "4",
+            "IPO_SWEEP_SECONDS": "1",
+            "PYTHON": sys.executable,
+            "OMP_NUM_THREADS": "1",
+        }
+        lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if ": " in line)
+        self.commands = {name: line for name, line in lines.items() if name in {"gpu", "cpu", "beat"}}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.log = (folder / "workers.log").open("ab")
+
+    def start(self, *names: str) -> None:
+        for name in names or self.commands:
+            self.running[name] = subprocess.Popen(
+                self.commands[name],
+                shell=True,
+                cwd=ROOT,
+                env=self.environment,
+                start_new_session=True,
+                stdout=self.log,
+                stderr=self.log,
+            )
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL, the whole group, as the out-of-memory killer or a power cut would."""
+        for name in names or list(self.running):
+            process = self.running.pop(name)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture
+def workers(transactional_db, tiny_model, tmp_path, settings) -> Iterator[Workers]:
+    settings.MEDIA_ROOT = settings.DATA_DIR / "pictures"  # where the workers save
+    redis.Redis.from_url(settings.REDIS_URL).flushall()
+    workers = Workers(tmp_path)
+    yield workers
+    workers.kill()
+    workers.log.close()
+    print((tmp_path / "workers.log").read_text()[-4000:])
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)

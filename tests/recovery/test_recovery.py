@@ -1,0 +1,120 @@
+"""Killed here, emptied there: a batch completes, with no candidate twice and none missing."""
+
+import uuid
+from collections import Counter
+
+import redis
+
+from preferences import services, tasks
+from preferences.models import Batch, Candidate, Session, Worker
+from tests.factories import SessionFactory
+from tests.recovery.conftest import wait_for
+
+SIZE = 12
+# Steps enough that a batch takes some seconds: there is a middle to be killed in.
+SLOW = {"curation_size": SIZE, "inference_batch": 1, "diff_steps": 20}
+
+
+def begin() -> Session:
+    session = SessionFactory(**SLOW)
+    tasks.enqueue(session.batches.get().pk)
+    return session
+
+
+def drawn(session: Session) -> int:
+    return Candidate.objects.filter(batch__session=session, state=Candidate.State.READY).count()
+
+
+def wait_until_half_way(session: Session) -> None:
+    wait_for(lambda: drawn(session) >= 3, 120, "some pictures are drawn")
+    assert drawn(session) < SIZE, "too fast to be interrupted: give SLOW more steps"
+
+
+def assert_completes(session: Session, seconds: float = 120) -> None:
+    batch = session.batches.get()
+
+    def is_ready() -> bool:
+        batch.refresh_from_db()
+        return batch.state == Batch.State.READY
+
+    wait_for(is_ready, seconds, "the batch is ready")
+    rows = list(batch.candidates.all())
+    assert Counter(row.slot for row in rows) == Counter(range(1, SIZE + 1))
+    assert {row.state for row in rows} == {Candidate.State.READY}
+    assert {row.attempt for row in rows} == {1}
+    assert len({row.image.name for row in rows}) == SIZE
+    assert all(row.image.storage.exists(row.image.name) for row in rows)
+
+
+def test_the_gpu_worker_is_killed_in_the_middle(workers):
+    workers.start()
+    session = begin()
+    wait_until_half_way(session)
+    early = dict(Candidate.objects.filter(state="ready").values_list("slot", "drawn_at"))
+    workers.kill("gpu")
+    workers.start("gpu")
+    assert_completes(session)
+    # What was drawn before is not drawn again.
+    late = dict(Candidate.objects.values_list("slot", "drawn_at"))
+    assert {slot: late[slot] for slot in early} == early
+
+
+def test_the_gpu_worker_is_killed_and_another_takes_over_after_the_lease(workers):
+    workers.start()
+    session = begin()
+    wait_until_half_way(session)
+    workers.kill("gpu")
+    # Another host's worker: it knows nothing of the dead one, only the sweep does.
+    workers.commands["gpu"] = workers.commands["gpu"].replace("gpu@%h", "gpu@other")
+    workers.start("gpu")
+    assert_completes(session)
+
+
+def test_redis_is_emptied_in_the_middle(workers, settings):
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    workers.start("gpu")
+    session = begin()
+    wait_until_half_way(session)
+    waiting = begin()  # in the queue, behind the first
+    client.flushall()
+    workers.start("cpu", "beat")
+    assert_completes(session)
+    assert_completes(waiting)
+
+
+def test_redis_is_emptied_before_anything_was_claimed(workers, settings):
+    session = begin()
+    redis.Redis.from_url(settings.REDIS_URL).flushall()
+    workers.start()
+    assert_completes(session)
+
+
+def test_everything_is_restarted_in_the_middle(workers):
+    workers.start()
+    session = begin()
+    wait_until_half_way(session)
+    workers.kill()
+    workers.start()
+    assert_completes(session)
+    following = services.submit_batch(session, 1, [], [])
+    tasks.enqueue(following.pk)
+    wait_for(lambda: Batch.objects.get(pk=following.pk).state == Batch.State.READY, 120, "the next batch works too")
+
+
+def test_a_task_delivered_many_times_draws_once(workers):
+    workers.start("gpu")
+    session = begin()
+    for _ in range(5):
+        tasks.enqueue(session.batches.get().pk)
+    assert_completes(session)
+    assert session.batches.get().optimizer_states.count() == 1
+
+
+def test_the_worker_reports_that_it_loads_and_is_ready(workers, client):
+    session = SessionFactory(id=uuid.uuid4())
+    page = f"/s/{session.pk}/"
+    assert "No worker is drawing" in client.get(page).content.decode()
+    workers.start("gpu")
+    wait_for(Worker.objects.exists, 120, "the worker reports")
+    wait_for(lambda: Worker.objects.get().state == Worker.State.READY, 120, "the model is loaded")
+    assert "No worker is drawing" not in client.get(page).content.decode()
