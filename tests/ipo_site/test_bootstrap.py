@@ -1,0 +1,104 @@
+"""`make` before anything is installed: what it says, and what it remembers."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ipo_site import bootstrap
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installed project, as far as bootstrap looks, in a folder with spaces."""
+    root = tmp_path / "a project"
+    venv = root / ".venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").symlink_to(sys.executable)
+    for name in ("requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, root)
+    for name, value in {
+        "ROOT": root,
+        "VENV": venv,
+        "PYTHON": venv / "bin" / "python",
+        "STAMP": venv / "stamp",
+        "UNFINISHED": venv / "unfinished",
+        "LOG": venv / "install.log",
+    }.items():
+        monkeypatch.setattr(bootstrap, name, value)
+    return root
+
+
+def test_a_complete_installation_is_left_alone(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bootstrap.STAMP.write_text(f"{bootstrap._fingerprint()}\ndev,local\n")
+    bootstrap.install("local")
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("change", ["lock", "extras", "folder"])
+def test_anything_else_is_installed_again(project: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bootstrap.STAMP.write_text(f"{bootstrap._fingerprint()}\nlocal\n")
+    if change == "lock":
+        (project / "requirements.lock").write_text("django==5.2\n")
+    if change == "folder":
+        monkeypatch.setattr(bootstrap, "VENV", project.parent / "moved" / ".venv")
+    calls: list[tuple[str, ...]] = []
+    monkeypatch.setattr(bootstrap, "_pip", lambda *arguments: calls.append(arguments))
+    # This one really has the packages.
+    monkeypatch.setattr(bootstrap, "PYTHON", Path(sys.executable))
+    bootstrap.install("local,dev" if change == "extras" else "local")
+    extras = "dev,local" if change == "extras" else "local"
+    assert calls == [("install", "-c", "requirements.lock", "-e", f".[{extras}]")]
+    assert bootstrap._read_stamp() == (bootstrap._fingerprint(), extras.split(","))
+
+
+def test_an_interrupted_installation_is_begun_anew(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (bootstrap.VENV / "half.py").write_text("half")
+    bootstrap.UNFINISHED.touch()
+    monkeypatch.setattr(bootstrap, "_pip", lambda *arguments: None)
+    # The new environment is really made, and found to lack what nobody put into it.
+    with pytest.raises(bootstrap.SetupError, match="a package does not load"):
+        bootstrap.install("local")
+    assert not (bootstrap.VENV / "half.py").exists()
+    assert bootstrap.UNFINISHED.exists()
+
+
+def test_a_failed_installation_shows_its_reasons(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(bootstrap.SetupError, match="could not be installed"):
+        bootstrap._pip("install", "--no-index", "a-package-that-is-nowhere")
+    assert "a-package-that-is-nowhere" in capsys.readouterr().err
+
+
+def test_no_browser_in_ci_is_a_failure(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "_apt", list)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(bootstrap.SetupError, match="apt install chromium"):
+        bootstrap.find_browser()
+
+
+def test_no_browser_elsewhere_is_a_loud_line(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bootstrap, "_apt", list)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("CI", raising=False)
+    bootstrap.find_browser()
+    assert "BROWSER TESTS ARE SKIPPED" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_no_python_is_one_sentence(tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("make", "sh"):
+        (tools / name).symlink_to(shutil.which(name) or "")
+    result = subprocess.run(
+        ["make", "run"], cwd=ROOT, env={"PATH": str(tools)}, capture_output=True, text=True, check=False
+    )
+    assert result.returncode != 0
+    assert "IPO needs Python 3.11 or newer" in result.stderr
