@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import CheckConstraint, Q
+from django.db.models import BaseConstraint, CheckConstraint, Q
 
 PROMPT_LIMIT = 2000
 
@@ -58,6 +58,16 @@ def _whole(name: str, label: str, default: int, help_text: str = "") -> "models.
 
 def _number(name: str, label: str, default: float, help_text: str = "") -> "models.FloatField[Any, Any]":
     return models.FloatField(label, default=default, help_text=help_text, validators=_validators(name))
+
+
+_CONSTRAINTS: list[BaseConstraint] = [
+    *(
+        CheckConstraint(name="%(class)s_" + name + "_range", condition=Q(**{f"{name}__range": (low, high)}))
+        for name, (low, high) in RANGES.items()
+    ),
+    CheckConstraint(name="%(class)s_value_model", condition=Q(value_model__in=ValueModel.values)),
+    CheckConstraint(name="%(class)s_start", condition=Q(start__in=Start.values)),
+]
 
 
 class Controls(models.Model):
@@ -142,13 +152,7 @@ class Controls(models.Model):
 
     class Meta:
         abstract = True
-        constraints = [
-            CheckConstraint(name="%(class)s_" + name + "_range", condition=Q(**{f"{name}__range": (low, high)}))
-            for name, (low, high) in RANGES.items()
-        ] + [
-            CheckConstraint(name="%(class)s_value_model", condition=Q(value_model__in=ValueModel.values)),
-            CheckConstraint(name="%(class)s_start", condition=Q(start__in=Start.values)),
-        ]
+        constraints = _CONSTRAINTS
 
     @classmethod
     def control_names(cls) -> tuple[str, ...]:

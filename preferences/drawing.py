@@ -14,7 +14,7 @@ from generation import images, registry, spaces
 from generation.errors import Cancelled, GenerationError
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, ModelSpec
-from preferences import selectors, services
+from preferences import leases, selectors
 from preferences.learning.config import LearningConfig
 from preferences.learning.geometry import Ball, Geometry, Shell
 from preferences.learning.propose import anchor_for, propose
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 def draw_batch(batch_id: int, manager: ModelManager, worker: str) -> None:
     """Claim a batch and draw what is pending in it. Harmless when another worker has it, or nobody needs it."""
-    lease = services.claim_batch(batch_id, worker)
+    lease = leases.claim_batch(batch_id, worker)
     if lease is None:
         return
     batch = Batch.objects.select_related("session").get(pk=batch_id)
@@ -36,14 +36,14 @@ def draw_batch(batch_id: int, manager: ModelManager, worker: str) -> None:
             log.info("Batch %s was taken over or cancelled.", batch_id)
         except GenerationError as error:
             log.warning("Batch %s failed: %s", batch_id, error)
-            services.fail_batch(lease, str(error))
+            leases.fail_batch(lease, str(error))
         except Exception:
             # The worker stays alive, the user gets a sentence, the log gets the traceback.
-            services.fail_batch(lease, "Drawing failed unexpectedly; the worker's log has the details. Try again.")
+            leases.fail_batch(lease, "Drawing failed unexpectedly; the worker's log has the details. Try again.")
             raise
 
 
-def _draw(batch: Batch, lease: services.Lease, manager: ModelManager, lost: threading.Event) -> None:
+def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: threading.Event) -> None:
     session = batch.session
     spec = registry.get(settings.IPO_MODELS, session.model)
     manager.ensure_ready(spec)
@@ -51,23 +51,23 @@ def _draw(batch: Batch, lease: services.Lease, manager: ModelManager, lost: thre
         batch.refresh_from_db()  # a vote may have brought new attempts and new controls
         pending = selectors.pending_candidates(batch.pk)
         if not pending:
-            if services.finish_batch(lease) or lost.is_set() or not services.renew_lease(lease):
+            if leases.finish_batch(lease) or lost.is_set() or not leases.renew_lease(lease):
                 return
             continue
         unproposed = [candidate for candidate in pending if candidate.vector is None]
         if unproposed:
-            services.renew_lease(lease, Batch.Phase.LEARNING)
+            leases.renew_lease(lease, Batch.Phase.LEARNING)
             if not _propose(batch, spec, lease, unproposed):
                 return
-        services.renew_lease(lease, Batch.Phase.GENERATING)
+        leases.renew_lease(lease, Batch.Phase.GENERATING)
         chunk = pending[: batch.inference_batch]
         pictures = manager.generate(spec, _request(batch, chunk, lost.is_set))
         drawn = [_files(session, batch, one, picture) for one, picture in zip(chunk, pictures, strict=True)]
-        if not services.finish_candidates(lease, drawn):
+        if not leases.finish_candidates(lease, drawn):
             return
 
 
-def _propose(batch: Batch, spec: ModelSpec, lease: services.Lease, candidates: list[Candidate]) -> bool:
+def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: list[Candidate]) -> bool:
     session = batch.session
     space = spaces.get(spec, session.space)
     dimension = space.dimension(spec, session.width, session.height)
@@ -94,7 +94,7 @@ def _propose(batch: Batch, spec: ModelSpec, lease: services.Lease, candidates: l
         note=proposal.note,
         rng_state=state,
     )
-    return services.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
+    return leases.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
 
 
 # In an embedding space the learner may go this many Start Radii away from the prompt; beyond, pictures fall apart.
@@ -136,9 +136,9 @@ def _request(batch: Batch, chunk: list[Candidate], should_stop: Callable[[], boo
     )
 
 
-def _files(session: Session, batch: Batch, candidate: Candidate, picture: Any) -> services.Drawn:
+def _files(session: Session, batch: Batch, candidate: Candidate, picture: Any) -> leases.Drawn:
     if picture.pixels is None:
-        return services.Drawn(candidate, error=picture.error)
+        return leases.Drawn(candidate, error=picture.error)
     about = {
         "prompt": session.prompt,
         "negative_prompt": session.negative_prompt,
@@ -154,17 +154,17 @@ def _files(session: Session, batch: Batch, candidate: Candidate, picture: Any) -
         "attempt": candidate.attempt,
     }
     png = images.to_png(picture.pixels, about if settings.IPO_EMBED_SETTINGS else None)
-    return services.Drawn(candidate, png, images.to_thumbnail(picture.pixels))
+    return leases.Drawn(candidate, png, images.to_thumbnail(picture.pixels))
 
 
 @contextmanager
-def _kept_alive(lease: services.Lease) -> Iterator[threading.Event]:
+def _kept_alive(lease: leases.Lease) -> Iterator[threading.Event]:
     """Renew the lease from a thread while loading and drawing; the event is set when it is lost."""
     done, lost = threading.Event(), threading.Event()
 
     def renew() -> None:
         while not done.wait(settings.IPO_LEASE_SECONDS / 4):
-            if not services.renew_lease(lease):
+            if not leases.renew_lease(lease):
                 lost.set()
                 break
         connection.close()

@@ -172,7 +172,7 @@ def training_set(session: Session, dimension: int) -> TrainingSet:
         .order_by("pk")
         .values_list("vector", "said")
     )
-    vectors = [np.frombuffer(vector, "<f4") for vector, _ in rows]
+    vectors = [np.frombuffer(bytes(vector or b""), "<f4") for vector, _ in rows]
     X = np.stack(vectors) if vectors else np.empty((0, dimension), np.float32)
     return TrainingSet(X.astype(np.float32), np.array([value for _, value in rows], np.float64))
 

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from generation import registry
 from generation.errors import GenerationError
 from generation.manager import ModelManager
-from preferences import drawing, selectors, services
+from preferences import drawing, leases, selectors
 from preferences.models import Worker
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def draw_batch(self: Any, batch_id: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    for batch_id in services.sweep():
+    for batch_id in leases.sweep():
         enqueue(batch_id)
 
 
@@ -53,7 +53,7 @@ def _start_drawing_worker(sender: str = "", **_: Any) -> None:
     if not sender.startswith("gpu@"):
         return
     model_manager()  # made before there is a second thread: there must be one slot
-    for batch_id in services.release_leases_of(sender):
+    for batch_id in leases.release_leases_of(sender):
         enqueue(batch_id)
     threading.Thread(target=_report, args=(sender,), name="report", daemon=True).start()
 
@@ -73,7 +73,7 @@ def _report(name: str) -> None:
     threading.Thread(target=load, name="load", daemon=True).start()
     while True:
         try:
-            services.report_worker(name, **state)
+            leases.report_worker(name, **state)
         except DatabaseError:
             log.warning("The database did not answer; reporting again in %s s.", REPORT_SECONDS)
             connection.close()

@@ -120,7 +120,7 @@ def submit(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResp
     view = _batch_view(request, session_id, number)
     form = BatchRatingsForm(request.POST, candidate_ids=[tile.candidate.pk for tile in view.tiles])
     if not form.is_valid():
-        return _refuse(request, " ".join(text for errors in form.errors.values() for text in errors))
+        return _refuse(request, " ".join(str(text) for errors in form.errors.values() for text in errors))
     try:
         following = services.submit_batch(view.session, number, form.cleaned_data["good"], form.cleaned_data["bad"])
     except services.NotAllowed as error:

@@ -1,7 +1,5 @@
 """The learner's one door: ratings in, the next batch of steering vectors out."""
 
-# ruff: noqa: PLR0917 - one shared signature, all of it needed
-
 import hashlib
 import time
 from dataclasses import dataclass

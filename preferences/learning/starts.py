@@ -5,8 +5,6 @@ the sums are projected back to the shell, and the Random step is a rotation. So 
 alike, starts that name one point scatter around it by a third of the start radius.
 """
 
-# ruff: noqa: PLR0917 - one shared signature, all of it needed
-
 from collections.abc import Callable
 
 import numpy as np

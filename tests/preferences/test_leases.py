@@ -7,42 +7,42 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from preferences import drawing, services
+from preferences import drawing, leases
 from preferences.models import Batch, Candidate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_only_one_claim_succeeds(batch):
-    assert services.claim_batch(batch.pk, "gpu@a") is not None
-    assert services.claim_batch(batch.pk, "gpu@b") is None
+    assert leases.claim_batch(batch.pk, "gpu@a") is not None
+    assert leases.claim_batch(batch.pk, "gpu@b") is None
 
 
 def test_an_expired_lease_can_be_taken_and_the_loser_writes_nothing(batch):
-    first = services.claim_batch(batch.pk, "gpu@a")
+    first = leases.claim_batch(batch.pk, "gpu@a")
     Batch.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
-    second = services.claim_batch(batch.pk, "gpu@b")
-    assert not services.renew_lease(first)
-    assert not services.finish_candidates(first, [services.Drawn(batch.candidates.first(), error="late")])
-    services.fail_batch(first, "late")
-    assert services.renew_lease(second)
+    second = leases.claim_batch(batch.pk, "gpu@b")
+    assert not leases.renew_lease(first)
+    assert not leases.finish_candidates(first, [leases.Drawn(batch.candidates.first(), error="late")])
+    leases.fail_batch(first, "late")
+    assert leases.renew_lease(second)
     assert batch.candidates.filter(state=Candidate.State.PENDING).count() == 4
 
 
 def test_sweep_returns_expired_and_forgotten_batches_once(batch, settings):
-    services.claim_batch(batch.pk, "gpu@a")
-    assert services.sweep() == []
+    leases.claim_batch(batch.pk, "gpu@a")
+    assert leases.sweep() == []
     Batch.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
-    assert services.sweep() == [batch.pk]
-    assert services.sweep() == []  # just sent
+    assert leases.sweep() == [batch.pk]
+    assert leases.sweep() == []  # just sent
     Batch.objects.update(enqueued_at=timezone.now() - timedelta(seconds=settings.IPO_SWEEP_SECONDS + 1))
-    assert services.sweep() == [batch.pk]
+    assert leases.sweep() == [batch.pk]
 
 
 def test_a_worker_that_starts_again_gives_back_what_it_held(batch):
-    services.claim_batch(batch.pk, "gpu@a")
-    assert services.release_leases_of("gpu@b") == []
-    assert services.release_leases_of("gpu@a") == [batch.pk]
+    leases.claim_batch(batch.pk, "gpu@a")
+    assert leases.release_leases_of("gpu@b") == []
+    assert leases.release_leases_of("gpu@a") == [batch.pk]
     batch.refresh_from_db()
     assert batch.state == Batch.State.QUEUED
 
@@ -53,12 +53,12 @@ def test_a_takeover_draws_what_was_proposed(batch, manager, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(services, "finish_candidates", killed)
+    monkeypatch.setattr(leases, "finish_candidates", killed)
     with pytest.raises(KeyboardInterrupt):
         drawing.draw_batch(batch.pk, manager, "gpu@a")
     monkeypatch.undo()
     proposed = [bytes(row.vector) for row in batch.candidates.all()]
-    services.release_leases_of("gpu@a")
+    leases.release_leases_of("gpu@a")
     drawing.draw_batch(batch.pk, manager, "gpu@a")
     assert [bytes(row.vector) for row in batch.candidates.all()] == proposed
     assert batch.optimizer_states.count() == 1

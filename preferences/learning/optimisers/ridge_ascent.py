@@ -1,7 +1,5 @@
 """Candidates for the Ridge model: up along the weights."""
 
-# ruff: noqa: PLR0917 - one shared signature, all of it needed
-
 import numpy as np
 
 from preferences.learning.config import LearningConfig

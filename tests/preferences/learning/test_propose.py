@@ -63,9 +63,7 @@ def test_five_rounds_of_eight_follow_the_ratings(value_model, utility):
     gains, deviations = [], []
     for seed in range(8):
         hidden = UTILITIES[utility](D, np.random.default_rng(100 + seed))
-        last, first, proposal = last_batch(
-            Shell(D), config(value_model=value_model, start="avg_good"), hidden, seed
-        )
+        last, first, proposal = last_batch(Shell(D), config(value_model=value_model, start="avg_good"), hidden, seed)
         random = hidden(Shell(D).project(np.random.default_rng(seed).standard_normal((200, D))))
         gains.append(last - random.mean())
         deviations.append(random.std())

@@ -1,0 +1,187 @@
+"""The worker's half of the writes: claim a batch, keep it, finish it, give it back."""
+
+import logging
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from preferences.models import Batch, Candidate, OptimizerState, Worker
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to draw a batch, as long as the token is the batch's own and has not expired."""
+
+    batch_id: int
+    token: uuid.UUID
+
+    def rows(self) -> Any:
+        return Batch.objects.filter(pk=self.batch_id, lease_token=self.token, state=Batch.State.RUNNING)
+
+
+def _expiry() -> datetime:
+    return timezone.now() + timedelta(seconds=settings.IPO_LEASE_SECONDS)
+
+
+def claim_batch(batch_id: int, worker: str) -> Lease | None:
+    """Take a queued batch, or a running one whose lease ran out; None when another worker has it."""
+    free = Q(state=Batch.State.QUEUED) | Q(state=Batch.State.RUNNING, lease_expires_at__lt=timezone.now())
+    lease = Lease(batch_id, uuid.uuid4())
+    taken = Batch.objects.filter(free, pk=batch_id).update(
+        state=Batch.State.RUNNING,
+        phase=Batch.Phase.LOADING,
+        lease_token=lease.token,
+        lease_expires_at=_expiry(),
+        leased_by=worker,
+    )
+    return lease if taken else None
+
+
+def renew_lease(lease: Lease, phase: str | None = None) -> bool:
+    """Push the expiry back; False when the lease was lost, and the work should stop."""
+    changes: dict[str, Any] = {"lease_expires_at": _expiry()}
+    if phase is not None:
+        changes["phase"] = phase
+    return bool(lease.rows().update(**changes))
+
+
+def store_proposal(
+    lease: Lease,
+    candidates: list[Candidate],
+    vectors: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.float64] | None,
+    distances: npt.NDArray[np.float64],
+    state: OptimizerState,
+) -> bool:
+    """Keep the vectors before anything is drawn, so that a restart draws the same pictures."""
+    with transaction.atomic():
+        if not lease.rows().select_for_update().exists():
+            return False
+        state.save()
+        for row, candidate in enumerate(candidates):
+            candidate.vector = vectors[row].astype("<f4").tobytes()
+            candidate.score = None if scores is None else float(scores[row])
+            candidate.distance = float(distances[row])
+        Candidate.objects.bulk_update(candidates, ["vector", "score", "distance"])
+    return True
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A candidate and its files, or the sentence that says why there are none."""
+
+    candidate: Candidate
+    png: bytes = b""
+    thumbnail: bytes = b""
+    error: str = ""
+
+
+def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
+    """Save the pictures of one forward pass. False, and nothing changed, when the lease was lost."""
+    for item in drawn:
+        if not item.error:
+            _store(item)
+    with transaction.atomic():
+        if not lease.rows().select_for_update().exists():
+            return False
+        now = timezone.now()
+        for item in drawn:
+            if item.error:
+                changes: dict[str, Any] = {"state": Candidate.State.FAILED, "error": item.error}
+            else:
+                image, thumbnail = _file_names(item.candidate)
+                changes = {"state": Candidate.State.READY, "image": image, "thumbnail": thumbnail}
+            Candidate.objects.filter(pk=item.candidate.pk, state=Candidate.State.PENDING).update(
+                drawn_at=now, **changes
+            )
+    return True
+
+
+def _file_names(candidate: Candidate) -> tuple[str, str]:
+    # Known beforehand, so that a picture drawn twice overwrites itself instead of leaving an orphan.
+    stem = f"batches/{candidate.batch_id}/{candidate.slot:03d}-{candidate.attempt}"
+    return f"{stem}.png", f"{stem}.webp"
+
+
+def _store(item: Drawn) -> None:
+    image, thumbnail = _file_names(item.candidate)
+    default_storage.save(image, ContentFile(item.png))
+    default_storage.save(thumbnail, ContentFile(item.thumbnail))
+
+
+def finish_batch(lease: Lease) -> bool:
+    """Close the batch if nothing is left to draw; False when something is, or the lease was lost."""
+    pending = Candidate.objects.filter(batch=OuterRef("pk"), state=Candidate.State.PENDING)
+    with transaction.atomic():
+        # The lock keeps a vote from adding an attempt between the look and the update.
+        if not lease.rows().select_for_update().exists():
+            return False
+        return bool(_release(lease.rows().filter(~Exists(pending)), Batch.State.READY, phase=Batch.Phase.DONE))
+
+
+def fail_batch(lease: Lease, error: str) -> None:
+    """Close the batch with a sentence for the user; what was drawn stays."""
+    with transaction.atomic():
+        if _release(lease.rows(), Batch.State.FAILED, phase=Batch.Phase.DONE, error=error):
+            pending = Candidate.objects.filter(batch_id=lease.batch_id, state=Candidate.State.PENDING)
+            pending.update(state=Candidate.State.FAILED, error=error, drawn_at=timezone.now())
+
+
+def _release(rows: Any, state: str, **changes: Any) -> int:
+    count: int = rows.update(
+        state=state,
+        lease_token=None,
+        lease_expires_at=None,
+        leased_by="",
+        finished_at=timezone.now(),
+        **changes,
+    )
+    return count
+
+
+def release_leases_of(worker: str) -> list[int]:
+    """A worker that starts holds nothing: what its dead predecessor held is queued again."""
+    return _requeue(Batch.objects.filter(state=Batch.State.RUNNING, leased_by=worker))
+
+
+def sweep() -> list[int]:
+    """Ids of the batches to enqueue (again): those with expired leases, and those long in the queue."""
+    expired = Batch.objects.filter(state=Batch.State.RUNNING, lease_expires_at__lt=timezone.now())
+    ids = _requeue(expired)
+    # A message can be lost with Redis. Sending one more is harmless: only one claim succeeds.
+    waiting = timezone.now() - timedelta(seconds=settings.IPO_SWEEP_SECONDS)
+    lost = Batch.objects.filter(state=Batch.State.QUEUED, enqueued_at__lt=waiting).exclude(pk__in=ids)
+    for pk in lost.values_list("pk", flat=True):
+        if Batch.objects.filter(pk=pk, state=Batch.State.QUEUED).update(enqueued_at=timezone.now()):
+            ids.append(pk)
+    return ids
+
+
+def _requeue(batches: Any) -> list[int]:
+    ids = []
+    for pk, token in batches.values_list("pk", "lease_token"):
+        same = Batch.objects.filter(pk=pk, lease_token=token, state=Batch.State.RUNNING)
+        if _release(same, Batch.State.QUEUED, phase=Batch.Phase.QUEUED, enqueued_at=timezone.now()):
+            ids.append(pk)
+            log.warning("Batch %s lost its worker and is queued again.", pk)
+    Batch.objects.filter(pk__in=ids).update(finished_at=None)
+    return ids
+
+
+def report_worker(name: str, state: str, model: str = "", error: str = "") -> None:
+    """A sign of life of a worker that draws."""
+    Worker.objects.update_or_create(
+        name=name, defaults={"state": state, "model": model, "error": error, "seen_at": timezone.now()}
+    )
