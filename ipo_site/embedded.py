@@ -110,6 +110,13 @@ class EmbeddedServers:
                 raise
         except OSError as error:
             raise EmbeddedError(f"{reason(error)} ({error.filename or self.data_dir}).") from error
+        except psycopg.errors.DiskFull as error:
+            raise EmbeddedError(f"The disk of {self.data_dir} is full: free some space and start again.") from error
+        except psycopg.Error as error:
+            raise EmbeddedError(
+                f"The embedded Postgres failed ({str(error).strip().splitlines()[0]}); see "
+                f"{self.data_dir / 'postgres.log'}."
+            ) from error
 
     def stop(self) -> None:
         """End what this object started, the last started first."""
