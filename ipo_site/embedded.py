@@ -30,6 +30,7 @@ __all__ = ["EmbeddedError", "EmbeddedServers", "Urls", "celery_url", "claim_data
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
+RETRY_SECONDS = 8.0
 DATABASE = "ipo"
 ROLE = "postgres"
 
@@ -227,7 +228,7 @@ class EmbeddedServers:
         self, name: str, command: list[str], cwd: Path, how: signal.Signals, answers: Callable[[], bool]
     ) -> None:
         """Start a server and wait until it answers; `how` is the signal that ends it in order."""
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + RETRY_SECONDS
         while True:
             for name_left in ("redis.sock",) if name == "Redis" else (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):
                 (self.sockets / name_left).unlink(missing_ok=True)
