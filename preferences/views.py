@@ -75,15 +75,16 @@ def progress(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpRe
     if not getattr(request, "htmx", False):
         return redirect("batch", session_id, number)
     view = _batch_view(request, session_id, number)
+    return render(request, "preferences/progress.html", _news(view, request.GET.get("after", "")))
+
+
+def _news(view: selectors.BatchView, after: str) -> dict[str, Any]:
+    """What a page that shows the tiles up to the moment `after` (see BatchView.cursor) does not show yet."""
     try:
-        after = parse_datetime(request.GET.get("after", ""))
+        moment = parse_datetime(after)
     except ValueError:
-        after = None
-    return render(
-        request,
-        "preferences/progress.html",
-        {"view": view, "session": view.session, "tiles": view.drawn_after(after), "is_poll": True},
-    )
+        moment = None
+    return {"view": view, "session": view.session, "tiles": view.drawn_after(moment)}
 
 
 @require_POST
@@ -107,8 +108,9 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
     if not getattr(request, "htmx", False):
         return redirect(_batch_url(batch) + f"#tile-{candidate.slot}")
     view = _batch_view(request, batch.session_id, batch.number)
-    context = {"view": view, "session": view.session, "tiles": [], "is_rating": True}
-    response = render(request, "preferences/progress.html", context)
+    # The page says up to when it shows the tiles, so that what was drawn meanwhile comes along and is not skipped.
+    news = _news(view, request.POST.get("after", "")) | {"is_rating": True}
+    response = render(request, "preferences/progress.html", news)
     event = {"candidate": candidate.pk, "rating": value, "token": str(uuid.uuid4())}
     response["HX-Trigger"] = json.dumps({"rated": event})
     return response

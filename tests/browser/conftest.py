@@ -45,6 +45,7 @@ def page(browser) -> Iterator[Page]:
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.problems = problems  # a test that provokes one takes it out
     yield page
     context.close()
     assert not problems, f"the browser complained: {problems}"
