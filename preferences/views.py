@@ -109,7 +109,8 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
         return redirect(_batch_url(batch) + f"#tile-{candidate.slot}")
     view = _batch_view(request, batch.session_id, batch.number)
     # The page says up to when it shows the tiles, so that what was drawn meanwhile comes along and is not skipped.
-    news = _news(view, request.POST.get("after", "")) | {"is_rating": True}
+    good, bad = selectors.rating_counts(view.session)
+    news = _news(view, request.POST.get("after", "")) | {"is_rating": True, "good": good, "bad": bad}
     response = render(request, "preferences/progress.html", news)
     event = {"candidate": candidate.pk, "rating": value, "token": str(uuid.uuid4())}
     response["HX-Trigger"] = json.dumps({"rated": event})
