@@ -73,9 +73,11 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
 
 @transaction.atomic
 def retry_batch(session: Session, number: int) -> Batch:
-    """Queue a failed batch again, its failed candidates included."""
+    """Queue a failed batch again, its failed candidates included. Raises NotAllowed while another is drawn."""
     batch = Batch.objects.select_for_update().get(session=session, number=number)
     if batch.state == Batch.State.FAILED:
+        if session.batches.filter(state__in=Batch.ACTIVE).exists():
+            raise NotAllowed("Another batch of this session is being drawn: try again when it is done.")
         failed = batch.candidates.filter(state=Candidate.State.FAILED)
         failed.update(state=Candidate.State.PENDING, error="", vector=None)
         _queue(batch)
@@ -118,7 +120,8 @@ def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | Non
         _undo(candidate)
         return None
     _add_rating(session, candidate.pk, number, form_token, candidate.drawn_at)
-    if session.form_submit or batch.state == Batch.State.FAILED:
+    is_newest = not session.batches.filter(number__gt=batch.number).exists()
+    if session.form_submit or batch.state == Batch.State.FAILED or not is_newest:
         return None
     return _redraw(session, batch, candidate)
 

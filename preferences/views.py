@@ -135,7 +135,10 @@ def submit(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResp
 @require_POST
 def retry(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
     view = _batch_view(request, session_id, number)
-    tasks.enqueue(services.retry_batch(view.session, number).pk)
+    try:
+        tasks.enqueue(services.retry_batch(view.session, number).pk)
+    except services.NotAllowed as error:
+        return _refuse(request, str(error), status=409)
     return redirect("batch", session_id, number)
 
 
@@ -158,9 +161,9 @@ def picture(request: HttpRequest, candidate_id: int, kind: str) -> HttpResponseB
     """The PNG or the thumbnail of one of the user's own candidates."""
     try:
         candidate = selectors.candidate_of(request.user, candidate_id)
-        file = candidate.image if kind == "image" else candidate.thumbnail
+        file = {"image": candidate.image, "thumbnail": candidate.thumbnail}[kind]
         return FileResponse(default_storage.open(file.name or "", "rb"))
-    except (Candidate.DoesNotExist, FileNotFoundError, IsADirectoryError) as error:
+    except (Candidate.DoesNotExist, KeyError, FileNotFoundError, IsADirectoryError) as error:
         raise Http404("There is no such picture.") from error
 
 

@@ -38,7 +38,7 @@ def test_start_form_refuses(client, changes, sentence):
 
 
 @pytest.mark.parametrize(
-    "path", ["/s/{}/", "/s/{}/1/", "/s/{}/1/progress", "/s/1/", "/candidates/77/image", "/nowhere"]
+    "path", ["/s/{}/", "/s/{}/1/", "/s/{}/1/progress", "/s/1/", "/candidates/77/image", "/candidates/77/x", "/nowhere"]
 )
 def test_what_is_not_there_is_404_with_a_sentence(client, path):
     answer = client.get(path.format(uuid.uuid4()), headers={"HX-Request": "true"})

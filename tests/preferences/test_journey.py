@@ -158,3 +158,19 @@ def test_same_steering_draws_the_same_picture(manager):
         files = [Image.open(candidate.image.open()) for candidate in batch.candidates.all()]
         pictures.append(np.stack([np.asarray(file, int) for file in files]))
     assert np.abs(pictures[0] - pictures[1]).max() <= 2
+
+
+def test_a_vote_on_an_older_batch_is_saved_and_redraws_nothing(client, manager):
+    session = SessionFactory(form_submit=False)
+    first = draw(session.batches.get(), manager)
+    client.post(f"/s/{session.pk}/1/submit")  # the second is in the queue now
+    assert rate(client, first.candidates.first(), "good").status_code == 302
+    assert selectors.rating_counts(session) == (1, 0)
+    assert first.candidates.count() == 4
+
+
+def test_a_failed_batch_is_not_tried_again_beside_another(client, manager, session):
+    first = draw(session.batches.get(), manager)
+    Batch.objects.filter(pk=first.pk).update(state=Batch.State.FAILED)
+    client.post(f"/s/{session.pk}/1/submit")
+    assert client.post(f"/s/{session.pk}/1/retry").status_code == 409

@@ -1,0 +1,108 @@
+"""The real (tiny) pipeline behind the one door."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from generation import registry, spaces
+from generation.errors import Cancelled, ModelUnavailable, UnknownModel, UnsupportedSpace
+from generation.types import GenerationRequest
+
+
+@pytest.fixture
+def spec(settings, tiny_model):
+    return settings.IPO_MODELS[tiny_model]
+
+
+def request_for(spec, space="latent", n=3, seed=0, **changes) -> GenerationRequest:
+    dimension = spaces.SPACES[space].dimension(spec, 64, 64)
+    vectors = np.random.default_rng(seed).standard_normal((n, dimension), dtype=np.float32)
+    request = GenerationRequest(
+        prompt="a sea",
+        negative_prompt="",
+        space=space,
+        vectors=vectors,
+        width=64,
+        height=64,
+        steps=3,
+        guidance=1.0,
+        delta_scale=3.0,
+        noise_seed=42,
+        step_seed=42,
+    )
+    return replace(request, **changes)
+
+
+def pixels(manager, spec, request) -> np.ndarray:
+    return np.stack([picture.pixels for picture in manager.generate(spec, request)]).astype(int)
+
+
+@pytest.mark.parametrize("space", spaces.SPACES)
+def test_same_request_same_bytes_and_the_vector_steers(manager, spec, space):
+    first = pixels(manager, spec, request_for(spec, space))
+    assert first.shape == (3, 64, 64, 3)
+    assert np.array_equal(first, pixels(manager, spec, request_for(spec, space)))
+    assert not np.array_equal(first, pixels(manager, spec, request_for(spec, space, seed=1)))
+    assert len({picture.tobytes() for picture in first}) == 3
+
+
+@pytest.mark.parametrize("space", spaces.SPACES)
+def test_batch_composition_does_not_matter(manager, spec, space):
+    whole = request_for(spec, space)
+    together = pixels(manager, spec, whole)
+    for row in range(3):
+        alone = pixels(manager, spec, replace(whole, vectors=whole.vectors[row : row + 1]))
+        assert np.abs(alone[0] - together[row]).max() <= 2
+
+
+def test_no_delta_is_the_bare_prompt(manager, spec):
+    zero = request_for(spec, "pooled_embed", n=1, vectors=np.zeros((1, 16), np.float32))
+    scaled_to_nothing = request_for(spec, "pooled_embed", n=1, delta_scale=0.0)
+    assert np.array_equal(pixels(manager, spec, zero), pixels(manager, spec, scaled_to_nothing))
+
+
+def test_negative_prompt_and_guidance_are_not_ignored(manager, spec):
+    plain = pixels(manager, spec, request_for(spec))
+    guided = pixels(manager, spec, request_for(spec, guidance=4.0))
+    negative = pixels(manager, spec, request_for(spec, guidance=4.0, negative_prompt="a house"))
+    assert not np.array_equal(plain, guided)
+    assert not np.array_equal(guided, negative)
+
+
+def test_numbers_that_are_no_colours_fail_their_picture_only(manager, spec):
+    request = request_for(spec)
+    request.vectors[1] = np.nan
+    good, bad, also_good = manager.generate(spec, request)
+    assert bad.pixels is None
+    assert "no colours" in bad.error
+    assert good.pixels is not None
+    assert also_good.pixels is not None
+
+
+def test_cancelled_between_steps_and_usable_after(manager, spec):
+    steps = []
+    stop = request_for(spec, should_stop=lambda: len(steps) == 2, on_step=lambda done, of: steps.append((done, of)))
+    with pytest.raises(Cancelled):
+        manager.generate(spec, stop)
+    assert steps == [(1, 3), (2, 3)]
+    assert pixels(manager, spec, request_for(spec)).shape[0] == 3
+
+
+def test_what_cannot_be_done_is_an_error_with_a_remedy(manager, spec):
+    with pytest.raises(UnsupportedSpace, match="Choose one of: Latent"):
+        manager.generate(spec, replace(request_for(spec), space="x"))
+    with pytest.raises(ValueError, match=r"vectors must be \[n, 256\]"):
+        manager.generate(spec, request_for(spec, vectors=np.zeros((1, 7), np.float32)))
+    with pytest.raises(UnknownModel, match="Choose one of: tiny"):
+        registry.get({"tiny": spec}, "dall-e")
+    with pytest.raises(ModelUnavailable, match="needs an NVIDIA GPU"):
+        manager.ensure_ready(replace(spec, needs_cuda=True))
+    with pytest.raises(ModelUnavailable, match="correct hidden_size"):
+        manager.ensure_ready(replace(spec, hidden_size=17))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}', '{"a": {"colour": "red"}}', '{"a": {}}'])
+def test_extra_models_that_cannot_be_read(text):
+    with pytest.raises(ValueError, match="IPO_EXTRA_MODELS"):
+        registry.parse_extra(text)
