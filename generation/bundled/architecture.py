@@ -70,7 +70,7 @@ def build_vae(architecture: Architecture) -> AutoencoderKL:
         block_out_channels=architecture.vae_channels,
         layers_per_block=1,
         latent_channels=4,
-        norm_num_groups=min(architecture.norm_groups, *architecture.vae_channels),
+        norm_num_groups=1,  # small groups would take absolute brightness away from so few channels
         sample_size=architecture.pixels,
         scaling_factor=1.0,
         force_upcast=False,

@@ -69,7 +69,7 @@ def rgb(colour: tuple[float, float, float], rng: np.random.Generator, jitter: fl
 
 def edge(distance: Floats) -> Floats:
     """Coverage of a pixel by a shape whose signed distance (pixels, positive inside) is given."""
-    return np.clip(distance + 0.5, 0, 1)
+    return np.asarray(np.clip(distance + 0.5, 0, 1), np.float32)
 
 
 def paint(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -205,7 +205,7 @@ def paint_house(canvas: Floats, time: str, light: Floats, horizon: float, rng: n
     width, base = float(rng.uniform(20, 30)), horizon + float(rng.uniform(8, 18))
     x, height = float(rng.uniform(24, PIXELS - 24)), width * 0.62
     walls = rgb((0.90, 0.84, 0.74), rng, 0.08) * (0.15 + 0.85 * light)
-    roof = rgb((0.70, 0.25, 0.20), rng, 0.12) * (0.1 + 0.9 * light)
+    roof = rgb((0.70, 0.25, 0.20), rng, 0.12) * np.float32(0.1 + 0.9 * light)
     across = np.abs(COLUMNS - x)
     blend(canvas, edge(width / 2 - across) * edge(base - ROWS) * edge(ROWS - base + height), walls)
     eaves = base - height + 1

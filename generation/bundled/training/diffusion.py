@@ -15,18 +15,18 @@ from generation.bundled.training.common import FOLDER, Progress, device, load_pi
 from generation.bundled.training.vae import load_latents, load_vae
 
 CHECKPOINT = "diffusion.pt"
-RATE = 1.2e-3
-BATCH = 32
+RATE = 1e-3
+BATCH = 12
 DROPOUT = 0.1  # captions replaced by nothing, so that an empty prompt draws any landscape
 SNR_CAP = 5.0
-CAPTIONS = 6  # different captions of each picture
+CAPTIONS = 3  # different captions of each picture
 
 
 def training_tokens(pipe: StableDiffusionPipeline, folder: Path, rng: np.random.Generator) -> torch.Tensor:
     """Token numbers of `CAPTIONS` captions of each picture: n x CAPTIONS x tokens. The first names everything."""
     _, scenes = load_pictures(folder)
     texts = [caption(scene, rng, 1.0 if i == 0 else 0.6) for scene in scenes for i in range(CAPTIONS)]
-    tokens = pipe.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
+    tokens: torch.Tensor = pipe.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
     return tokens.reshape(len(scenes), CAPTIONS, -1)
 
 
@@ -62,7 +62,7 @@ def train_diffusion(  # noqa: PLR0915 - one loop, read from top to bottom
     while progress.fraction < 1:
         step += 1
         decay = 0.02 + 0.98 * math.cos(min(1, progress.fraction) * math.pi / 2) ** 2
-        optimiser.param_groups[0]["lr"] = RATE * min(1, step / 150) * decay
+        optimiser.param_groups[0]["lr"] = RATE * min(1, step / 50) * decay
         chosen = torch.from_numpy(rng.integers(0, len(latents), BATCH))
         clean = latents[chosen].to(device())
         words = tokens[chosen, torch.from_numpy(rng.integers(0, CAPTIONS, BATCH))]
