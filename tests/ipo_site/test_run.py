@@ -167,8 +167,7 @@ def test_a_role_that_may_not_create_pgvector(data_dir: Path, tmp_path: Path) -> 
         url = embedded.urls(tmp_path / "own").database
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE ROLE modest LOGIN")
-            connection.execute("CREATE DATABASE theirs OWNER modest")
-            # pgvector is a trusted extension, which an owner may create; here the installation forbids it.
+            # pgvector is a trusted extension: the database's owner may create it, this role owns nothing.
             connection.execute("CREATE DATABASE foreign_one")
         text = refusal(data_dir, DATABASE_URL=f"postgresql://modest@/foreign_one?host={servers.sockets}")
         assert "CREATE EXTENSION vector" in text
