@@ -141,12 +141,17 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
     )
 
 
-def _tiles(batch: Batch) -> list[Tile]:
+def _last_word() -> Subquery:
+    """What was said last of a candidate and not taken back: +1, -1 or null."""
     said = RatedCandidate.objects.filter(candidate=OuterRef("pk"), rating__undone_at__isnull=True)
+    return Subquery(said.order_by("-rating_id").values("value")[:1])
+
+
+def _tiles(batch: Batch) -> list[Tile]:
     rows = (
         Candidate.objects.filter(batch=batch)
         .defer("vector")
-        .annotate(said=Subquery(said.order_by("-rating_id").values("value")[:1]))
+        .annotate(said=_last_word())
         .order_by("slot", "-attempt")
         .distinct("slot")
     )
@@ -164,10 +169,9 @@ class TrainingSet:
 
 def training_set(session: Session, dimension: int) -> TrainingSet:
     """Every picture of the session that was rated, with the last word on it, in the order of drawing."""
-    said = RatedCandidate.objects.filter(candidate=OuterRef("pk"), rating__undone_at__isnull=True)
     rows = list(
         Candidate.objects.filter(batch__session=session, state=Candidate.State.READY)
-        .annotate(said=Subquery(said.order_by("-rating_id").values("value")[:1]))
+        .annotate(said=_last_word())
         .filter(said__isnull=False)
         .order_by("pk")
         .values_list("vector", "said")
@@ -183,10 +187,7 @@ def pending_candidates(batch_id: int) -> list[Candidate]:
 
 def rating_counts(session: Session) -> tuple[int, int]:
     """How many pictures of the session are good, how many bad."""
-    said = RatedCandidate.objects.filter(candidate=OuterRef("pk"), rating__undone_at__isnull=True)
-    rows = Candidate.objects.filter(batch__session=session).annotate(
-        said=Subquery(said.order_by("-rating_id").values("value")[:1])
-    )
+    rows = Candidate.objects.filter(batch__session=session).annotate(said=_last_word())
     counts = rows.aggregate(good=Count("pk", filter=Q(said__gt=0)), bad=Count("pk", filter=Q(said__lt=0)))
     return counts["good"], counts["bad"]
 
