@@ -1,4 +1,4 @@
-"""The shapes of the bundled text-to-image models, in diffusers' and transformers' own classes."""
+"""The shapes of the bundled models, text-to-image and image-text, in diffusers' and transformers' own classes."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,15 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+    SiglipConfig,
+    SiglipImageProcessorPil,
+    SiglipModel,
+    SiglipProcessor,
+)
 
 from generation.bundled.vocabulary import WORDS, build_tokenizer
 
@@ -149,3 +157,36 @@ def build_pipeline(architecture: Architecture, seed: int = 0) -> StableDiffusion
     for part in (pipe.vae, pipe.text_encoder, pipe.unet):
         part.eval()
     return pipe
+
+
+def build_siglip(tokenizer: CLIPTokenizer, seed: int = 0) -> SiglipModel:
+    """An image and a text tower with random weights and one space: pictures of 64 x 64 in patches of 8, 96 numbers."""
+    text = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 96,
+        "intermediate_size": 192,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": tokenizer.model_max_length,
+        "projection_size": 96,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    vision = {
+        "hidden_size": 96,
+        "intermediate_size": 256,
+        "num_hidden_layers": 5,
+        "num_attention_heads": 4,
+        "image_size": 64,
+        "patch_size": 8,
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return SiglipModel(SiglipConfig(text_config=text, vision_config=vision)).eval()
+
+
+def build_processor(tokenizer: CLIPTokenizer, model: SiglipModel) -> SiglipProcessor:
+    """The processor that goes with it: pictures to its size and to [-1, 1]."""
+    side = model.config.vision_config.image_size
+    return SiglipProcessor(SiglipImageProcessorPil(size={"height": side, "width": side}), tokenizer)

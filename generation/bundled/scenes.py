@@ -57,9 +57,20 @@ def sample_scene(rng: np.random.Generator) -> Scene:
     return Scene(**picked)
 
 
+Area = tuple[slice, slice]  # rows, columns
+
+
+def area(left: float, right: float, top: float, bottom: float) -> Area:
+    """The part of the canvas around a shape, with a pixel to spare: a small one need not touch every pixel."""
+    rows = slice(min(PIXELS, max(0, int(top) - 1)), max(0, min(PIXELS, int(bottom) + 3)))
+    return rows, slice(min(PIXELS, max(0, int(left) - 1)), max(0, min(PIXELS, int(right) + 3)))
+
+
 def blend(canvas: Floats, mask: Floats, colour: Floats) -> None:
     """Lay `colour` (3, or H x W x 3) over `canvas` (H x W x 3) in place, by `mask` (H x W) in [0, 1]."""
-    canvas += mask[..., None] * (colour - canvas)
+    for channel in range(3):  # thrice over whole planes is faster than once with an inner loop of three
+        plane = canvas[..., channel]
+        plane += mask * (colour[..., channel] - plane)
 
 
 def rgb(colour: tuple[float, float, float], rng: np.random.Generator, jitter: float = 0.05) -> Floats:
@@ -69,7 +80,7 @@ def rgb(colour: tuple[float, float, float], rng: np.random.Generator, jitter: fl
 
 def edge(distance: Floats) -> Floats:
     """Coverage of a pixel by a shape whose signed distance (pixels, positive inside) is given."""
-    return np.asarray(np.clip(distance + 0.5, 0, 1), np.float32)
+    return np.asarray(np.clip(distance + np.float32(0.5), 0, 1), np.float32)
 
 
 def paint(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -77,8 +88,8 @@ def paint(scene: Scene, rng: np.random.Generator) -> NDArray[np.uint8]:
     horizon = float(rng.uniform(66, 90))
     light = np.asarray(LIGHT[scene.time], np.float32)
     top, low = (rgb(colour, rng) for colour in SKY[scene.time])
-    fall = np.clip(ROWS / horizon, 0, 1)[..., None] ** np.float32(rng.uniform(0.8, 1.6))
-    canvas = (top + fall * (low - top)).astype(np.float32)
+    fall = np.clip(COLUMN / horizon, 0, 1)[:, None, None] ** np.float32(rng.uniform(0.8, 1.6))
+    canvas = np.repeat((top + fall * (low - top)).astype(np.float32), PIXELS, axis=1)
     body = paint_sun_or_moon(canvas, scene.time, horizon, rng)
     if scene.clouds == "clouds":
         paint_clouds(canvas, light, horizon, rng)
@@ -127,12 +138,14 @@ def paint_clouds(canvas: Floats, light: Floats, horizon: float, rng: np.random.G
     for _ in range(int(rng.integers(2, 5))):
         x, y = rng.uniform(10, PIXELS - 10), rng.uniform(10, horizon * 0.6)
         width = rng.uniform(12, 22)
-        mask = np.zeros((PIXELS, PIXELS), np.float32)
+        part = area(x - 2 * width, x + 2 * width, y - width, y + width)
+        rows, columns = ROWS[part], COLUMNS[part]
+        mask = np.zeros_like(rows)
         for offset in (-0.7, 0.0, 0.7):
             puff = rng.uniform(0.28, 0.45) * width * (1.25 if offset == 0 else 0.85)
-            reach = np.hypot((COLUMNS - x - offset * width) / 1.4, ROWS - y + (2 if offset == 0 else -1))
+            reach = np.hypot((columns - x - offset * width) / 1.4, rows - y + (2 if offset == 0 else -1))
             mask = np.maximum(mask, np.clip((puff - reach) / 3 + 0.5, 0, 1))
-        blend(canvas, mask * np.float32(rng.uniform(0.75, 0.95)), 0.15 + 0.83 * light)
+        blend(canvas[part], mask * np.float32(rng.uniform(0.75, 0.95)), 0.15 + 0.83 * light)
 
 
 def ridge(rng: np.random.Generator, step: float, low: float, high: float) -> Floats:
@@ -156,15 +169,16 @@ def paint_mountains(
         heights = ridge(rng, float(rng.uniform(17, 24)), 34, 56)
         colour = rgb((0.42, 0.38, 0.44), rng)
     crest = (horizon - heights).astype(np.float32)
-    depth = ROWS - crest
+    part = area(0, PIXELS, float(crest.min()), horizon + 4)  # the ground covers what is below
+    rows = ROWS[part]
+    rock = edge(rows - crest)
     colour = 0.75 * colour * light + 0.25 * haze
     shade = np.where(np.gradient(crest) > 0, 0.78, 1.08).astype(np.float32)
-    blend(canvas, edge(depth), colour * shade[None, :, None] * np.ones((PIXELS, 1, 1), np.float32))
+    blend(canvas[part], rock, colour * shade[None, :, None])
     if kind == "snowy":
-        line = horizon - 26 + 3 * np.sin(COLUMNS * 0.7 + rng.uniform(0, 6))
+        line = (horizon - 26 + 3 * np.sin(COLUMN * 0.7 + rng.uniform(0, 6))).astype(np.float32)
         white = np.asarray([0.97, 0.98, 1.0], np.float32) * (0.25 + 0.75 * light)
-        snow = edge(depth) * edge(line - ROWS)
-        blend(canvas, snow, white * (0.5 + 0.5 * shade[None, :, None]))
+        blend(canvas[part], rock * edge(line - rows), white * (0.5 + 0.5 * shade[None, :, None]))
 
 
 def paint_ground(
@@ -179,20 +193,23 @@ def paint_ground(
     far, near = (rgb(colour, rng) for colour in GROUND[scene.ground])
     wave = {"sea": 0.0, "meadow": 2.0, "desert": 3.0, "snow": 2.0}[scene.ground]
     crest = horizon + wave * np.sin(COLUMN * rng.uniform(0.04, 0.09) + rng.uniform(0, 6.3))
-    depth = (ROWS - crest.astype(np.float32)) / (PIXELS - horizon)
-    colour = (far + np.clip(depth, 0, 1)[..., None] * (near - far)) * light
+    part = area(0, PIXELS, float(crest.min()), PIXELS)
+    rows, columns = ROWS[part], COLUMNS[part]
+    inside = rows - crest.astype(np.float32)
+    depth = np.clip(inside / np.float32(PIXELS - horizon), 0, 1)
+    colour = (far + depth[..., None] * (near - far)) * light
     phase = rng.uniform(0, 6.3)
     if scene.ground == "sea":
         colour = 0.8 * colour + 0.2 * canvas[int(horizon) - 2].mean(0)
-        ripple = np.sin(ROWS * 1.1 + 1.5 * np.sin(COLUMNS * 0.12 + phase))
+        ripple = np.sin(rows * 1.1 + 1.5 * np.sin(columns * 0.12 + phase).astype(np.float32))
         colour += (0.05 * ripple * light.mean())[..., None]
-        streak = np.exp(-(((COLUMNS - body[0]) / (5 + 14 * np.clip(depth, 0, 1))) ** 2)) * (0.5 + 0.25 * ripple)
+        streak = np.exp(-(((columns - body[0]) / (5 + 14 * depth)) ** 2)) * (0.5 + 0.25 * ripple)
         colour += (streak * 0.8)[..., None] * (body[1] - colour)
     else:
         frequency, strength = {"meadow": (0.06, 0.06), "desert": (0.08, 0.12), "snow": (0.05, 0.07)}[scene.ground]
-        bend = np.sin(COLUMNS * frequency + phase + np.clip(depth, 0, 1) * 7)
+        bend = np.sin((columns * frequency + phase + depth * 7).astype(np.float32))
         colour = colour * (1 + strength * bend)[..., None]
-    blend(canvas, edge(ROWS - crest.astype(np.float32)), colour.astype(np.float32))
+    blend(canvas[part], edge(inside), colour.astype(np.float32))
     if scene.ground == "meadow":
         petal = rgb((0.95, 0.75, 0.35), rng, 0.25) * (0.3 + 0.7 * light)
         rows = rng.integers(int(horizon) + 10, PIXELS - 3, 22)
@@ -206,17 +223,19 @@ def paint_house(canvas: Floats, time: str, light: Floats, horizon: float, rng: n
     x, height = float(rng.uniform(24, PIXELS - 24)), width * 0.62
     walls = rgb((0.90, 0.84, 0.74), rng, 0.08) * (0.15 + 0.85 * light)
     roof = rgb((0.70, 0.25, 0.20), rng, 0.12) * np.float32(0.1 + 0.9 * light)
-    across = np.abs(COLUMNS - x)
-    blend(canvas, edge(width / 2 - across) * edge(base - ROWS) * edge(ROWS - base + height), walls)
+    part = area(x - 0.7 * width, x + 0.7 * width, base - 1.3 * width, base)
+    view, rows, columns = canvas[part], ROWS[part], COLUMNS[part]
+    across = np.abs(columns - x)
+    blend(view, edge(width / 2 - across) * edge(base - rows) * edge(rows - base + height), walls)
     eaves = base - height + 1
-    slope = width * 0.62 - across - (eaves - ROWS) * 1.15
-    blend(canvas, edge(slope * 0.7) * edge(eaves - ROWS), roof)
+    slope = width * 0.62 - across - (eaves - rows) * 1.15
+    blend(view, edge(slope * 0.7) * edge(eaves - rows), roof)
     dark = roof * 0.5
-    door = edge(width * 0.1 - np.abs(COLUMNS - x + width * 0.22)) * edge(base - ROWS)
-    blend(canvas, door * edge(ROWS - base + height * 0.6), dark)
+    door = edge(width * 0.1 - np.abs(columns - x + width * 0.22)) * edge(base - rows)
+    blend(view, door * edge(rows - base + height * 0.6), dark)
     pane = np.asarray([1.0, 0.85, 0.4] if time in ("night", "sunset") else [0.5, 0.7, 0.85], np.float32)
-    window = edge(width * 0.12 - np.abs(COLUMNS - x - width * 0.2))
-    blend(canvas, window * edge(width * 0.12 - np.abs(ROWS - base + height * 0.55)), pane)
+    window = edge(width * 0.12 - np.abs(columns - x - width * 0.2))
+    blend(view, window * edge(width * 0.12 - np.abs(rows - base + height * 0.55)), pane)
 
 
 def paint_trees(canvas: Floats, kind: str, light: Floats, horizon: float, rng: np.random.Generator) -> None:
@@ -234,30 +253,34 @@ def paint_trees(canvas: Floats, kind: str, light: Floats, horizon: float, rng: n
 
 def paint_pine(canvas: Floats, x: float, base: float, height: float, leaf: Floats, bark: Floats) -> None:
     """Three stacked triangles on a short trunk."""
-    across = np.abs(COLUMNS - x)
-    blend(canvas, edge(height * 0.045 - across) * edge(base - ROWS) * edge(ROWS - base + height * 0.3), bark)
+    part = area(x - 0.3 * height, x + 0.3 * height, base - 1.1 * height, base)
+    view, rows = canvas[part], ROWS[part]
+    across = np.abs(COLUMNS[part] - x)
+    blend(view, edge(height * 0.045 - across) * edge(base - rows) * edge(rows - base + height * 0.3), bark)
     for i in range(3):
         bottom = base - height * (0.14 + 0.24 * i)
         peak = bottom - height * 0.42
         half = height * (0.26 - 0.055 * i)
-        slope = (ROWS - peak) / (bottom - peak) * half - across
-        blend(canvas, edge(slope) * edge(bottom - ROWS), leaf * (0.9 + 0.12 * i))
+        slope = (rows - peak) / (bottom - peak) * half - across
+        blend(view, edge(slope) * edge(bottom - rows), leaf * (0.9 + 0.12 * i))
 
 
 def paint_palm(canvas: Floats, x: float, base: float, height: float, leaf: Floats, bark: Floats) -> None:
     """A leaning trunk with arching fronds."""
     lean = 0.12 if x < PIXELS / 2 else -0.12
-    up = np.clip((base - ROWS) / height, 0, 1)
-    trunk = height * 0.045 - np.abs(COLUMNS - x - lean * height * up**2)
-    blend(canvas, edge(trunk) * edge(base - ROWS) * edge(ROWS - base + height), bark)
-    dx, dy = COLUMNS - x - lean * height, ROWS - base + height
+    part = area(x - 0.6 * height, x + 0.6 * height, base - 1.4 * height, base)
+    view, rows, columns = canvas[part], ROWS[part], COLUMNS[part]
+    up = np.clip((base - rows) / height, 0, 1)
+    trunk = height * 0.045 - np.abs(columns - x - lean * height * up**2)
+    blend(view, edge(trunk) * edge(base - rows) * edge(rows - base + height), bark)
+    dx, dy = columns - x - lean * height, rows - base + height
     reach = height * 0.42
     for side in (-1, 1):
         along = np.clip(side * dx / reach, 0, 1)
         for rise, drop in ((0.5, 0.75), (0.25, 0.9), (-0.05, 1.0)):
             spine = reach * (-rise * np.sin(along * np.pi) + (drop - rise) * along**2 * 0.8)
             thick = height * 0.055 * (1.1 - along)
-            blend(canvas, edge(thick - np.abs(dy - spine)) * edge(side * dx) * edge(reach - side * dx), leaf)
+            blend(view, edge(thick - np.abs(dy - spine)) * edge(side * dx) * edge(reach - side * dx), leaf)
 
 
 def restyle(canvas: Floats, style: str, rng: np.random.Generator) -> Floats:

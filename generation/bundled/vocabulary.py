@@ -24,7 +24,8 @@ WORDS: tuple[str, ...] = (
     "cloud", "clouds", "cloudy", "clear", "cloudless", "left", "right", "middle", "pastel", "vivid",
     "muted", "monochrome", "soft", "bright", "bold", "colourful", "colorful", "gentle", "faded", "dull",
     "grey", "gray", "black", "white", "red", "orange", "yellow", "green", "blue", "purple", "pink",
-    "brown", "dark", "light", "warm", "cold", "calm", "style", "colours", "colors", "palette",
+    "brown", "dark", "light", "warm", "cold", "calm", "style", "colours", "colors", "palette", "natural",
+    "beautiful", "nice", "quiet", "peaceful", "beach", "coast", "daylight", "moonlight", "dry", "lush", "romantic",
 )
 # fmt: on
 

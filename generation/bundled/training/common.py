@@ -1,20 +1,29 @@
-"""What both trainings share: where things lie, the painted data, progress and checkpoints."""
+"""What all trainings share: the painted data, the loop with its checkpoints, and the progress bar."""
 
 import json
+import math
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from diffusers.training_utils import EMAModel
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from generation.bundled.scenes import Scene, paint_many
 
 FOLDER = Path("data/train")
-SHARDS = (1, 2)
+SHARDS = (1, 2, 3, 4)
 SHARD_SIZE = 3500
+WARM_UP = 50  # steps
+LAST_RATE = 0.02  # of the first one, reached along half a cosine
+AVERAGE_DECAY = 0.999
+MINUTES_BETWEEN_SAVES = 2.0
+STEPS_BETWEEN_LINES = 20
 
 
 def device() -> torch.device:
@@ -22,11 +31,11 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load_pictures(folder: Path = FOLDER) -> tuple[NDArray[np.uint8], list[Scene]]:
+def load_pictures(folder: Path = FOLDER, shards: tuple[int, ...] = SHARDS) -> tuple[NDArray[np.uint8], list[Scene]]:
     """The training pictures (n x P x P x 3, uint8) and scenes, painted on first use and kept in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures, scenes = [], []
-    for seed in SHARDS:
+    for seed in shards:
         picture_file, scene_file = folder / f"pictures-{seed}.npy", folder / f"scenes-{seed}.json"
         if not scene_file.exists():
             painted, drawn = paint_many(SHARD_SIZE, seed)
@@ -42,31 +51,89 @@ def to_tensor(pictures: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class Moment:
+    """Where a training stands when it asks for the next loss."""
+
+    step: int  # over all runs, from 1
+    spent: float  # of this run's time, 0 to 1
+    rng: np.random.Generator
+
+
+def train(
+    name: str,
+    model: torch.nn.Module,
+    loss: Callable[[Moment], tuple[torch.Tensor, float]],
+    *,
+    minutes: float,
+    rate: float,
+    seed: int = 0,
+    folder: Path = FOLDER,
+) -> Path:
+    """Train `model` in place for `minutes` with AdamW, going on from `folder`/`name`.pt if that is there.
+
+    `loss` returns what to minimise and the figure to show. The checkpoint, which is returned, also holds the moving
+    average of the weights (`load_average`). A run that is killed loses at most the last two minutes; the next one
+    draws other random numbers, made from `seed` and the step at which it starts.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path, first = folder / f"{name}.pt", 0
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
+    average = EMAModel(parameters, decay=AVERAGE_DECAY, use_ema_warmup=True, power=0.75)
+    if path.exists():
+        state = torch.load(path, weights_only=True, map_location=device())
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        average.load_state_dict(state["average"])
+        first = state["step"]
+    rng = np.random.default_rng([seed, first])
+    torch.manual_seed(int(rng.integers(2**31)))
+    step, started, saved = first, time.monotonic(), 0.0
+    shown: list[float] = []
+    with tqdm(total=round(60 * minutes), unit="s", desc=name, mininterval=5) as bar:
+        while (spent := (time.monotonic() - started) / (60 * minutes)) < 1:
+            step += 1
+            decay = LAST_RATE + (1 - LAST_RATE) * math.cos(spent * math.pi / 2) ** 2
+            optimiser.param_groups[0]["lr"] = rate * min(1, (step - first) / WARM_UP) * decay
+            value, figure = loss(Moment(step, spent, rng))
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(value)
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimiser.step()
+            average.step(parameters)
+            shown.append(figure)
+            if step % STEPS_BETWEEN_LINES == 0:
+                bar.set_postfix(step=step, loss=f"{np.mean(shown[-200:]):.4f}", refresh=False)
+                bar.update(min(bar.total, round(time.monotonic() - started)) - bar.n)
+            if (spent - saved) * minutes > MINUTES_BETWEEN_SAVES:
+                saved = spent
+                save(path, model, optimiser, average, step)
+    save(path, model, optimiser, average, step)
+    return path
+
+
+def save(path: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, average: EMAModel, step: int) -> None:
     """Write to a temporary name first, so that a killed training leaves the last good checkpoint."""
+    state: dict[str, Any] = {
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "average": average.state_dict(),
+        "step": step,
+    }
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     partial.replace(path)
 
 
-class Progress:
-    """A line with the mean loss and the time left, every `every` steps, for a run of `minutes`."""
+def load_average(name: str, model: torch.nn.Module, folder: Path = FOLDER) -> int:
+    """Put the averaged weights of the checkpoint into `model`; returns how many steps they have been trained.
 
-    def __init__(self, name: str, minutes: float, every: int = 50) -> None:
-        self.name, self.minutes, self.every = name, minutes, every
-        self.started = time.monotonic()
-        self.losses: list[float] = []
-
-    @property
-    def fraction(self) -> float:
-        """How much of the time is spent, 0 to 1 and beyond."""
-        return (time.monotonic() - self.started) / (60 * self.minutes)
-
-    def step(self, number: int, loss: float) -> None:
-        """Record one step's loss."""
-        self.losses.append(loss)
-        if number % self.every == 0:
-            left = max(0.0, 1 - self.fraction) * 60 * self.minutes
-            mean = sum(self.losses) / len(self.losses)
-            print(f"{self.name} step {number} loss {mean:.4f} left {left:.0f} s", flush=True)
-            self.losses.clear()
+    Raises FileNotFoundError if that training has not been started.
+    """
+    state = torch.load(folder / f"{name}.pt", weights_only=True, map_location="cpu")
+    model.load_state_dict(state["model"])
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter, mean in zip(parameters, state["average"]["shadow_params"], strict=True):
+        parameter.data.copy_(mean)
+    return int(state["step"])

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-import torch
-from diffusers import StableDiffusionPipeline
 from PIL import Image
+
+from generation.bundled.training.drawer import Drawer
+from generation.types import ModelSpec
 
 PROMPTS = (
     "a landscape",
@@ -20,16 +21,12 @@ COLUMNS = 6
 FIRST_SEED = 90_000
 
 
-def draw_sheet(weights: Path, file: Path, steps: int = 8) -> None:
-    """Draw `PROMPTS` x `COLUMNS` pictures with the weights in a folder and write one PNG."""
-    pipe = StableDiffusionPipeline.from_pretrained(weights, dtype=torch.float32)
-    pipe.set_progress_bar_config(disable=True)
-    side = pipe.unet.config.sample_size * pipe.vae_scale_factor
-    page = Image.new("RGB", (COLUMNS * side, len(PROMPTS) * side))
+def draw_sheet(spec: ModelSpec, file: Path) -> None:
+    """Draw `PROMPTS` x `COLUMNS` pictures, the same seeds in every row, and write one PNG."""
+    drawer = Drawer.load(spec)
+    page = Image.new("RGB", (COLUMNS * spec.width, len(PROMPTS) * spec.height))
     for row, prompt in enumerate(PROMPTS):
-        seeds = [torch.Generator().manual_seed(FIRST_SEED + i) for i in range(COLUMNS)]
-        images = pipe([prompt] * COLUMNS, num_inference_steps=steps, guidance_scale=0.0, generator=seeds).images
-        for column, image in enumerate(images):
-            page.paste(image, (column * side, row * side))
+        for column, picture in enumerate(drawer.draw([prompt] * COLUMNS, FIRST_SEED)):
+            page.paste(Image.fromarray(picture), (column * spec.width, row * spec.height))
     file.parent.mkdir(parents=True, exist_ok=True)
-    page.save(file)
+    page.save(file, optimize=True)

@@ -1,9 +1,9 @@
-"""Training of the autoencoder in two parts that can run apart: a decoder, and an encoder for the same latents.
+"""Training of the autoencoder, with latents that start out as principal components.
 
-The latents are given beforehand: the four strongest principal components of 8 x 8 patches, each scaled to unit
-spread (roughly lightness, two colour axes and a vertical edge). With a target that does not move, the decoder
-and the U-Net are trained at the same time, and both learn in a fraction of the steps of a joint autoencoder.
-What a patch holds beyond its four numbers the decoder must guess from its neighbours: small things are soft.
+A plain autoencoder first spends most of its time on finding any code at all. Here the code is known from the start:
+the four strongest principal components of 8 x 8 patches, each scaled to unit spread (roughly lightness, two colour
+axes and a vertical edge). The encoder is anchored to them; then the anchor is loosened, and encoder and
+decoder together move to a code that also holds what four components leave out.
 """
 
 import math
@@ -15,13 +15,25 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 
 from generation.bundled.architecture import POCKET, build_vae
-from generation.bundled.training.common import FOLDER, Progress, load_pictures, save_checkpoint, to_tensor
+from generation.bundled.training.common import (
+    FOLDER,
+    SHARDS,
+    Moment,
+    device,
+    load_average,
+    load_pictures,
+    to_tensor,
+    train,
+)
 
-RATE = 2e-3
+NAME = "vae"
+RATE = 1e-3
 PATCH, CHANNELS = 8, 4
-CROP, CROPS, WHOLE = 64, 6, 2
+CROP, CROPS, WHOLE = 64, 16, 4
 # The decoder sees latents as a few-step sampler leaves them: not quite clean.
-LATENT_NOISE = 0.08
+LATENT_NOISE = 0.06
+# Steps until the anchor has its last weight; that one also keeps the latents near unit spread.
+LOOSENING, LAST_ANCHOR = 1500, 0.01
 
 
 def patches(pictures: torch.Tensor) -> torch.Tensor:
@@ -41,16 +53,8 @@ def fit_components(pictures: NDArray[np.uint8]) -> tuple[torch.Tensor, torch.Ten
 
 
 def project(pictures: torch.Tensor, mean: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
-    """n x 3 x H x W in [-1, 1] to latents n x 4 x H/8 x W/8."""
+    """n x 3 x H x W in [-1, 1] to n x 4 x H/8 x W/8."""
     return torch.einsum("cp,nphw->nchw", projection, patches(pictures) - mean[None, :, None, None])
-
-
-def load_latents(folder: Path = FOLDER) -> torch.Tensor:
-    """Latents of all training pictures, n x 4 x P/8 x P/8."""
-    pictures, _ = load_pictures(folder)
-    mean, projection = fit_components(pictures[:1000])
-    parts = [project(to_tensor(pictures[i : i + 250]), mean, projection) for i in range(0, len(pictures), 250)]
-    return torch.cat(parts)
 
 
 def gradient_loss(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
@@ -60,75 +64,75 @@ def gradient_loss(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
 
 
 def sample_batch(pictures: NDArray[np.uint8], rng: np.random.Generator, whole: bool) -> torch.Tensor:
-    """Some whole pictures, or crops of others that start on a multiple of the patch."""
+    """Some whole pictures, or crops of others that start on a multiple of the patch; half of them mirrored."""
     if whole:
-        return to_tensor(pictures[rng.integers(0, len(pictures), WHOLE)])
-    chosen = rng.integers(0, len(pictures), CROPS)
-    corners = PATCH * rng.integers(0, (POCKET.pixels - CROP) // PATCH + 1, (CROPS, 2))
-    crops = [pictures[i, r : r + CROP, c : c + CROP] for i, (r, c) in zip(chosen, corners, strict=True)]
-    return to_tensor(np.stack(crops))
+        batch = pictures[rng.integers(0, len(pictures), WHOLE)]
+    else:
+        chosen = rng.integers(0, len(pictures), CROPS)
+        corners = PATCH * rng.integers(0, (POCKET.pixels - CROP) // PATCH + 1, (CROPS, 2))
+        crops = [pictures[i, r : r + CROP, c : c + CROP] for i, (r, c) in zip(chosen, corners, strict=True)]
+        batch = np.stack(crops)
+    if rng.random() < 0.5:
+        batch = np.ascontiguousarray(batch[:, :, ::-1])
+    return to_tensor(batch).to(device(), memory_format=torch.channels_last)
 
 
-def train_part(part: str, minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
-    """Train the `decoder` or the `encoder` for `minutes`, going on from its checkpoint; returns that one's path.
+def train_vae(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
+    """Train for `minutes`, going on from the checkpoint; returns its path.
 
     The first 60 % of the time uses crops (more variety for the same work), the rest whole pictures, since
     group norms see other statistics there.
     """
     pictures, _ = load_pictures(folder)
-    mean, projection = fit_components(pictures[:1000])
-    path, step = folder / f"{part}.pt", 0
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
+    mean, projection = (part.to(device()) for part in fit_components(pictures[:1000]))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        vae = build_vae(POCKET).to(device(), memory_format=torch.channels_last).train()
+
+    def loss(moment: Moment) -> tuple[torch.Tensor, float]:
+        true = sample_batch(pictures, moment.rng, whole=moment.spent > 0.6)
+        posterior = vae.encode(true).latent_dist
+        made = vae.decode(posterior.mean + LATENT_NOISE * torch.randn_like(posterior.mean)).sample
+        error = (made - true).abs().mean()
+        anchor = max(LAST_ANCHOR, 1 - moment.step / LOOSENING)
+        drift = (posterior.mean - project(true, mean, projection)).square().mean()
+        # The spread that the posterior claims is the noise that the decoder has been trained to bear.
+        claim = (posterior.logvar - 2 * math.log(LATENT_NOISE)).square().mean()
+        return error + gradient_loss(made, true) + anchor * drift + 0.001 * claim, error.item()
+
+    return train(NAME, vae, loss, minutes=minutes, rate=RATE, seed=seed, folder=folder)
+
+
+@torch.inference_mode()
+def encode(vae: AutoencoderKL, pictures: NDArray[np.uint8]) -> torch.Tensor:
+    """uint8 pictures to the means of their latents, n x 4 x P/8 x P/8, float32, on the CPU."""
+    parts = [
+        vae.encode(to_tensor(pictures[i : i + 64]).to(vae.device)).latent_dist.mean.cpu()
+        for i in range(0, len(pictures), 64)
+    ]
+    return torch.cat(parts)
+
+
+def fold_normalisation(vae: AutoencoderKL, latents: torch.Tensor) -> None:
+    """Move mean and spread of `latents` (n x 4 x h x w) into the 1 x 1 convolutions, so that new ones have 0 and 1."""
+    mean, spread = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
+    inward, outward = vae.quant_conv, vae.post_quant_conv
+    with torch.no_grad():
+        outward.bias += outward.weight[:, :, 0, 0] @ mean
+        outward.weight *= spread[None, :, None, None]
+        inward.weight[:CHANNELS] /= spread[:, None, None, None]
+        inward.bias[:CHANNELS] = (inward.bias[:CHANNELS] - mean) / spread
+        inward.bias[CHANNELS:] -= 2 * spread.log()  # the other half is the log of the variance
+
+
+def load_vae(folder: Path = FOLDER) -> tuple[AutoencoderKL, int]:
+    """The trained autoencoder on the CPU, its latents scaled to mean 0 and spread 1, and the number of its steps.
+
+    Raises FileNotFoundError if there is none.
+    """
     vae = build_vae(POCKET)
-    halves = {"decoder": [vae.post_quant_conv, vae.decoder], "encoder": [vae.encoder, vae.quant_conv]}
-    trained = torch.nn.ModuleList(halves[part])
-    optimiser = torch.optim.AdamW(trained.parameters(), lr=RATE, weight_decay=0.01)
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        trained.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
-
-    def save() -> None:
-        state = {"model": trained.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
-        save_checkpoint(path, state)
-
-    progress = Progress(part, minutes)
-    saved = 0.0
-    while (spent := progress.fraction) < 1:
-        step += 1
-        decay = 0.03 + 0.97 * math.cos(spent * math.pi / 2) ** 2
-        optimiser.param_groups[0]["lr"] = RATE * min(1, step / 50) * decay
-        true = sample_batch(pictures, rng, whole=spent > 0.6)
-        latents = project(true, mean, projection)
-        if part == "decoder":
-            made = vae.decode(latents + LATENT_NOISE * torch.randn_like(latents)).sample
-            error = (made - true).abs().mean()
-            loss = error + gradient_loss(made, true)
-        else:
-            posterior = vae.encode(true).latent_dist
-            error = (posterior.mean - latents).abs().mean()
-            # The spread that the posterior claims is the noise that the decoder has been trained to bear.
-            loss = error + 0.1 * (posterior.logvar - 2 * math.log(LATENT_NOISE)).abs().mean()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
-        optimiser.step()
-        progress.step(step, error.item())
-        if (spent - saved) * minutes > 1:
-            saved = spent
-            save()
-    save()
-    return path
-
-
-def load_vae(vae: AutoencoderKL, folder: Path = FOLDER) -> None:
-    """Put the trained halves, those that there are, into `vae` in place."""
-    for part, modules in (
-        ("decoder", [vae.post_quant_conv, vae.decoder]),
-        ("encoder", [vae.encoder, vae.quant_conv]),
-    ):
-        path = folder / f"{part}.pt"
-        if path.exists():
-            torch.nn.ModuleList(modules).load_state_dict(torch.load(path, weights_only=True)["model"])
+    steps = load_average(NAME, vae, folder)
+    vae.eval()
+    pictures, _ = load_pictures(folder, shards=SHARDS[:1])
+    fold_normalisation(vae, encode(vae, pictures[:300]))
+    return vae, steps

@@ -1,44 +1,97 @@
-"""`manage.py train_bundled`: paint, train, look at and export the bundled model."""
+"""`manage.py train_bundled`: paint, train, export and measure the bundled models."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-WEIGHTS = Path(__file__).parents[2] / "bundled" / "weights" / "pocket-landscapes"
+from generation.registry import BUILTIN, WEIGHTS
+
+MODEL = BUILTIN["pocket-landscapes"]
+ENCODER = WEIGHTS / "pocket-siglip"
+TRAININGS = {
+    "vae": ("the autoencoder", 30),
+    "diffusion": ("the U-Net and its text encoder, after the autoencoder", 90),
+    "siglip": ("the image-text encoder", 20),
+    "classifier": ("the judge that the report asks", 6),
+}
 
 
 class Command(BaseCommand):
     """A thin shell: torch is imported only once there is something to train."""
 
-    help = "Train the bundled text-to-image model on painted landscapes. Checkpoints lie under data/train/."
+    help = "Train the bundled models on painted landscapes. Checkpoints lie under data/train/."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parts = parser.add_subparsers(dest="part", required=True)
         parts.add_parser("scenes", help="paint the training pictures")
-        for name, minutes in (("decoder", 30), ("encoder", 10), ("diffusion", 60)):
-            part = parts.add_parser(name, help=f"train the {name}, going on from its checkpoint")
+        for name, (what, minutes) in TRAININGS.items():
+            part = parts.add_parser(name, help=f"train {what}, going on from its checkpoint")
             part.add_argument("--minutes", type=float, default=minutes)
             part.add_argument("--seed", type=int, default=0)
-        sheet = parts.add_parser("sheet", help="draw a contact sheet from the exported weights")
-        sheet.add_argument("file", type=Path)
         export = parts.add_parser("export", help="write the trained weights in half precision")
-        export.add_argument("--to", type=Path, default=WEIGHTS)
+        export.add_argument("--only", choices=("diffusion", "siglip"), help="one of the two models")
+        report = parts.add_parser("report", help="measure the exported models; draw the contact sheet of their card")
+        report.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+        report.add_argument("--check", action="store_true", help="exit status 1 if a figure is not what it must be")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from generation.bundled.training import common, diffusion, sheet, vae  # noqa: PLC0415
+        try:
+            getattr(self, options["part"])(**options)
+        except FileNotFoundError as error:
+            raise CommandError(f"There is no {error.filename} yet: train that part first.") from error
 
-        part = options["part"]
-        if part == "scenes":
-            common.load_pictures()
-        elif part in ("decoder", "encoder"):
-            vae.train_part(part, options["minutes"], options["seed"])
-        elif part == "diffusion":
-            diffusion.train_diffusion(options["minutes"], options["seed"])
-        elif part == "sheet":
-            sheet.draw_sheet(WEIGHTS, options["file"])
-        else:
-            try:
-                diffusion.export(options["to"])
-            except FileNotFoundError as error:
-                raise CommandError(f"Nothing to export yet ({error}): train decoder and diffusion first.") from error
+    def scenes(self, **options: Any) -> None:
+        from generation.bundled.training.common import load_pictures  # noqa: PLC0415
+
+        pictures, _ = load_pictures()
+        self.stdout.write(f"{len(pictures)} pictures are painted.")
+
+    def vae(self, minutes: float, seed: int, **options: Any) -> None:
+        from generation.bundled.training.vae import train_vae  # noqa: PLC0415
+
+        train_vae(minutes, seed)
+
+    def diffusion(self, minutes: float, seed: int, **options: Any) -> None:
+        from generation.bundled.training.diffusion import train_diffusion  # noqa: PLC0415
+
+        train_diffusion(minutes, seed)
+
+    def siglip(self, minutes: float, seed: int, **options: Any) -> None:
+        from generation.bundled.training.siglip import train_siglip  # noqa: PLC0415
+
+        train_siglip(minutes, seed)
+
+    def classifier(self, minutes: float, seed: int, **options: Any) -> None:
+        from generation.bundled.training.classifier import train_classifier  # noqa: PLC0415
+
+        train_classifier(minutes, seed)
+
+    def export(self, only: str | None, **options: Any) -> None:
+        from generation.bundled.training import diffusion, siglip  # noqa: PLC0415
+
+        if only != "siglip":
+            diffusion.export(Path(MODEL.source))
+        if only != "diffusion":
+            siglip.export(ENCODER)
+
+    def report(self, json: Path | None, check: bool, **options: Any) -> None:
+        from generation.bundled.training.card import write_card  # noqa: PLC0415
+        from generation.bundled.training.report import measure, missed, summary  # noqa: PLC0415
+        from generation.bundled.training.sheet import draw_sheet  # noqa: PLC0415
+
+        figures = measure(MODEL, ENCODER)
+        table = summary(figures)
+        self.stdout.write(table)
+        draw_sheet(MODEL, Path(MODEL.source) / "sheet.png")
+        write_card(Path(MODEL.source) / "README.md", table)
+        if json is not None:
+            write_json(json, figures)
+        if check and (misses := missed(figures)):
+            raise CommandError("\n".join(misses))
+
+
+def write_json(file: Path, figures: dict[str, float]) -> None:
+    """The figures as one object."""
+    file.write_text(json.dumps(figures, indent=2) + "\n")
