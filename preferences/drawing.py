@@ -16,6 +16,7 @@ from generation.manager import ModelManager
 from generation.types import GenerationRequest, ModelSpec
 from preferences import leases, selectors
 from preferences.learning.config import LearningConfig
+from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Ball, Geometry, Shell
 from preferences.learning.propose import anchor_for, propose
 from preferences.models import Batch, Candidate, OptimizerState, Session
@@ -78,8 +79,7 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
     rng = np.random.default_rng([session.seed, batch.number, first.slot, first.attempt])
     state: Any = rng.bit_generator.state
     proposal = propose(
-        rows.X - anchor,
-        rows.y,
+        Feedback.of_labels(rows.X - anchor, rows.y, rows.moments),
         anchor,
         _geometry(batch, space, dimension),
         _config(batch),

@@ -161,10 +161,14 @@ def _tiles(batch: Batch) -> list[Tile]:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """X: float32 [rows, d], vectors (not yet relative to the anchor); y: float64 [rows] in {+1, -1}."""
+    """X: float32 [rows, d], vectors (not yet relative to the anchor); y: float64 [rows] in {+1, -1}.
+
+    moments [rows]: the number of the batch in which each was shown.
+    """
 
     X: npt.NDArray[np.float32]
     y: npt.NDArray[np.float64]
+    moments: list[int]
 
 
 def training_set(session: Session, dimension: int) -> TrainingSet:
@@ -174,11 +178,12 @@ def training_set(session: Session, dimension: int) -> TrainingSet:
         .annotate(said=_last_word())
         .filter(said__isnull=False)
         .order_by("pk")
-        .values_list("vector", "said")
+        .values_list("vector", "said", "batch__number")
     )
-    vectors = [np.frombuffer(bytes(vector or b""), "<f4") for vector, _ in rows]
+    vectors = [np.frombuffer(bytes(vector or b""), "<f4") for vector, _, _ in rows]
     X = np.stack(vectors) if vectors else np.empty((0, dimension), np.float32)
-    return TrainingSet(X.astype(np.float32), np.array([value for _, value in rows], np.float64))
+    y = np.array([value for _, value, _ in rows], np.float64)
+    return TrainingSet(X.astype(np.float32), y, [number for _, _, number in rows])
 
 
 def pending_candidates(batch_id: int) -> list[Candidate]:

@@ -11,17 +11,31 @@ class LearningConfig:
     """
 
     value_model: str = "gaussian"  # a key of VALUE_MODELS
+    optimiser: str = ""  # a key of OPTIMISERS that the value model can use; empty = its first
     start: str = "random"  # a key of STARTS
-    temperature: float = 1.0  # Gaussian: factor on the spread of the good pictures
-    ridge_alpha: float = 1000.0  # Ridge: L2 penalty, more = shyer predictions
+    temperature: float = 1.0  # factor on the spread: of the good pictures (Gaussian), of a batch (Bayesian)
+    ridge_alpha: float = 1000.0  # Ridge: L2 penalty, more = shyer predictions; 0 = chosen by leave-one-out
+    xgboost_trees: int = 50
+    xgboost_depth: int = 8
+    xgboost_learning_rate: float = 0.1
     optim_steps: int = 100
+    optim_seconds: float = 5.0  # a climb that takes longer stops where it is
     step_size: float  # length of one optimiser step
     max_dist: float  # trust radius around the start, 0 = none
     start_radius: float  # how far Random lies from the anchor; other starts scatter by a third of it
 
     def __post_init__(self) -> None:
-        if not self.ridge_alpha > 0:
-            raise ValueError(f"ridge_alpha must be more than 0, not {self.ridge_alpha}")
-        for name in ("temperature", "optim_steps", "step_size", "max_dist", "start_radius"):
+        for name in ("xgboost_trees", "xgboost_depth", "xgboost_learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
+        for name in (
+            "temperature",
+            "ridge_alpha",
+            "optim_steps",
+            "optim_seconds",
+            "step_size",
+            "max_dist",
+            "start_radius",
+        ):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")

@@ -1,7 +1,8 @@
-"""The learner's one door: ratings in, the next batch of steering vectors out."""
+"""The learner's one door: judgments in, the next batch of steering vectors out."""
 
 import hashlib
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preferences.learning.config import LearningConfig
+from preferences.learning.evaluation import held_out_accuracy
+from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Floats, Geometry, Shell, Vectors, checked_rows
 from preferences.learning.optimisers import OPTIMISERS
 from preferences.learning.starts import NEEDS_GOOD, STARTS
 from preferences.learning.value_models import VALUE_MODELS, CannotFit, ValueModel
-from preferences.learning.value_models.base import checked_ratings
 
 
 @dataclass(frozen=True)
@@ -30,21 +32,22 @@ class Proposal:
 
 
 def propose(
-    X: Vectors,
-    y: Vectors,
+    feedback: Feedback,
     anchor: Vectors,
     geometry: Geometry,
     config: LearningConfig,
     rng: np.random.Generator,
     n: int,
+    previous: ValueModel | None = None,
 ) -> Proposal:
-    """Propose n candidates from the ratings so far.
+    """Propose n candidates from the judgments so far.
 
-    X [rows, d]: deviations z - anchor of the rated vectors; y [rows]: +1 good, -1 bad; no rows is normal.
-    anchor [d]: the prompt's own vector (see anchor_for). The same rng state gives the same proposal. Raises
-    ValueError for wrong shapes or values, n < 1, or an unknown value model or start.
+    feedback: deviations z - anchor of the judged vectors and what was said; nothing yet is normal.
+    anchor [d]: the prompt's own vector (see anchor_for). previous: the session's last fitted model, for those that
+    go on from it. The same rng state gives the same proposal. Raises ValueError for wrong shapes or values,
+    n < 1, or an unknown value model, optimiser or start.
     """
-    X, good = checked_ratings(X, y)
+    X = feedback.X
     if X.shape[1] != geometry.dimension or np.shape(anchor) != (geometry.dimension,):
         raise ValueError(
             f"X must be [rows, {geometry.dimension}] and anchor [{geometry.dimension}], "
@@ -53,17 +56,17 @@ def propose(
     checked_rows(np.atleast_2d(anchor), geometry.dimension, "anchor")
     if n < 1:
         raise ValueError(f"n must be 1 or more, not {n}")
-    for name, key, known in (
-        ("value_model", config.value_model, VALUE_MODELS),
-        ("start", config.start, STARTS),
-    ):
-        if key not in known:
-            raise ValueError(f"{name} must be one of {', '.join(known)}, not {key!r}")
+    require_known("value_model", config.value_model, VALUE_MODELS)
+    require_known("start", config.start, STARTS)
+    kind = VALUE_MODELS[config.value_model]
+    optimiser = config.optimiser or kind.optimisers[0]
+    require_known(f"optimiser of the {kind.label} model", optimiser, kind.optimisers)
 
+    good, bad = feedback.good, feedback.bad
     began = time.perf_counter()
     try:
-        model = VALUE_MODELS[config.value_model]().fit(X, y, config)
-        note = f"The {model.label} model learned from {good.sum()} good and {(~good).sum()} bad pictures."
+        model = kind().fit(feedback, config, previous if isinstance(previous, kind) else None)
+        note = f"The {model.label} model learned from {good.sum()} good and {bad.sum()} bad pictures."
     except CannotFit as reason:
         model, note = None, f"Exploring: {reason}"
     seconds = time.perf_counter() - began
@@ -74,23 +77,32 @@ def propose(
         note = f"{note.removesuffix('.')}, and until there is a good one the start is Random."
     vectors = STARTS[start](X[good], anchor, geometry, config, rng, n)
     if model is not None:
-        vectors = OPTIMISERS[model.optimiser](model, vectors, anchor, geometry, config, rng)
+        vectors = OPTIMISERS[optimiser](model, vectors, anchor, geometry, config, rng)
 
     counts = {
         "rows": float(len(X)),
         "good": float(good.sum()),
-        "bad": float((~good).sum()),
+        "bad": float(bad.sum()),
         "seconds_fit": seconds,
     }
+    if model is not None:
+        accuracy = held_out_accuracy(kind, feedback, config, 4 * seconds)
+        counts |= model.metrics() | ({"held_out_accuracy": accuracy} if np.isfinite(accuracy) else {})
     return Proposal(
         vectors=np.asarray(vectors, dtype=np.float32),
-        scores=None if model is None else model.predict(vectors - anchor),
+        scores=None if model is None else model.value(vectors - anchor),
         distances=geometry.distance(vectors, anchor),
         explored=model is None,
         note=note,
-        metrics=counts if model is None else counts | model.metrics(),
+        metrics=counts,
         model=model,
     )
+
+
+def require_known(name: str, key: str, known: Collection[str]) -> None:
+    """Raises ValueError with what there is to choose from."""
+    if key not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, not {key!r}")
 
 
 def anchor_for(prompt: str, dimension: int, kind: Literal["noise", "zero"]) -> NDArray[np.float32]:

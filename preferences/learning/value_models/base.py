@@ -1,13 +1,13 @@
-"""What every value model does: learn from rated rows, predict the value of new ones, be saved and loaded."""
+"""What every value model does: learn from judgments, predict the value of new rows, be saved and loaded."""
 
 import io
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from preferences.learning.config import LearningConfig
+from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Floats, Vectors
 
 
@@ -15,24 +15,43 @@ class CannotFit(Exception):
     """The ratings so far do not determine the model; the message is a sentence (no capital) for the user."""
 
 
+class Prediction(NamedTuple):
+    """Of n rows: the expected value [n], more is better, and its standard deviation [n] as the model believes it.
+
+    A spread is NaN where the model has no notion of one.
+    """
+
+    mean: Floats
+    spread: Floats
+
+
 class ValueModel(ABC):
     """A predictor of how much a picture will be liked, from its deviation z - anchor."""
 
     label: ClassVar[str]  # as a user reads it
-    optimiser: ClassVar[str]  # key of OPTIMISERS that turns this model into candidates
+    optimisers: ClassVar[tuple[str, ...]]  # keys of OPTIMISERS that turn this model into candidates, the best first
     arrays: ClassVar[tuple[str, ...]]  # attributes that make up the fitted state
     version: ClassVar[int] = 1  # of the saved form
 
     @abstractmethod
-    def fit(self, X: Vectors, y: Vectors, config: LearningConfig) -> Self:
-        """Learn from X [rows, d] and y [rows] in {+1, -1}; returns itself.
+    def fit(self, feedback: Feedback, config: LearningConfig, previous: Self | None = None) -> Self:
+        """Learn from judged rows; returns itself. `previous` is the last fit of the session, for a warm start.
 
-        Raises CannotFit when the rows are too few or lack a class, ValueError for wrong shapes or values.
+        Raises CannotFit when the judgments are too few or of one kind only.
         """
 
     @abstractmethod
-    def predict(self, X: Vectors) -> Floats:
-        """Expected value [n] of X [n, d], more is better. Raises ValueError if unfitted or misshapen."""
+    def predict(self, X: Vectors) -> Prediction:
+        """The value of X [n, d]. Raises ValueError if unfitted or misshapen."""
+
+    def value(self, X: Vectors) -> Floats:
+        """The expected value alone [n], where the spread would cost more."""
+        return self.predict(X).mean
+
+    @property
+    def direction(self) -> Floats:
+        """The way up [d], of a model that has one everywhere. Raises TypeError otherwise."""
+        raise TypeError(f"the {self.label} model has no direction")
 
     @abstractmethod
     def metrics(self) -> dict[str, float]:
@@ -65,18 +84,13 @@ class ValueModel(ABC):
             raise ValueError(f"the {self.label} model is not fitted yet")
 
 
-def checked_ratings(X: Vectors, y: Vectors) -> tuple[Vectors, NDArray[np.bool_]]:
-    """X [rows, d] and whether each row is good [rows]. Raises ValueError naming arrays and shapes."""
-    X, y = np.asarray(X), np.asarray(y)
-    if X.ndim != 2 or y.shape != X.shape[:1]:
-        raise ValueError(f"X must be [rows, d] and y [rows], not X {list(X.shape)} and y {list(y.shape)}")
-    if not np.isfinite(X).all():
-        raise ValueError(f"X {list(X.shape)} holds numbers that are not finite")
-    if not np.isin(y, (1, -1)).all():
-        raise ValueError(f"y {list(y.shape)} must hold +1 and -1 only")
-    return X, y > 0
-
-
 def counted(number: int) -> str:
     """'there are none so far', 'there is 1 so far', 'there are 3 so far'."""
     return f"there {'is' if number == 1 else 'are'} {number or 'none'} so far"
+
+
+def require_both(feedback: Feedback, label: str) -> None:
+    """Raises CannotFit unless some rows are rather good and some rather bad."""
+    if not feedback.good.any() or not feedback.bad.any():
+        missing = "bad" if feedback.good.any() else "good"
+        raise CannotFit(f"the {label} model needs good and bad pictures, there is no {missing} one so far.")

@@ -5,8 +5,9 @@ from typing import ClassVar, Self
 import numpy as np
 
 from preferences.learning.config import LearningConfig
+from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Floats, Vectors, checked_rows
-from preferences.learning.value_models.base import CannotFit, ValueModel, checked_ratings, counted
+from preferences.learning.value_models.base import CannotFit, Prediction, ValueModel, counted
 
 MIN_GOOD = 2
 
@@ -15,16 +16,15 @@ class GaussianModel(ValueModel):
     """Per-dimension mean [d] and standard deviation [d] of the good rows; bad rows are not used."""
 
     label: ClassVar[str] = "Gaussian"
-    optimiser: ClassVar[str] = "gaussian_draw"
+    optimisers: ClassVar[tuple[str, ...]] = ("draw",)
     arrays: ClassVar[tuple[str, ...]] = ("mean", "std", "temperature")
 
     mean: Floats
     std: Floats
     temperature: float
 
-    def fit(self, X: Vectors, y: Vectors, config: LearningConfig) -> Self:
-        X, good = checked_ratings(X, y)
-        rows = np.asarray(X[good], dtype=np.float64)
+    def fit(self, feedback: Feedback, config: LearningConfig, previous: Self | None = None) -> Self:
+        rows = np.asarray(feedback.X[feedback.good], dtype=np.float64)
         if len(rows) < MIN_GOOD:
             raise CannotFit(f"the {self.label} model needs {MIN_GOOD} good pictures, {counted(len(rows))}.")
         self.mean, std = rows.mean(axis=0), rows.std(axis=0)
@@ -37,12 +37,13 @@ class GaussianModel(ValueModel):
         self.temperature = config.temperature
         return self
 
-    def predict(self, X: Vectors) -> Floats:
-        """Log density per dimension [n]: the mean over d keeps the number readable whatever d is."""
+    def predict(self, X: Vectors) -> Prediction:
+        """Log density per dimension: the mean over d keeps the number readable whatever d is."""
         self.require_fitted()
         offset = (checked_rows(X, len(self.mean), "X") - self.mean) / self.std
         constant = float(np.mean(np.log(self.std))) + 0.5 * np.log(2 * np.pi)
-        return np.asarray(-0.5 * np.mean(offset**2, axis=1) - constant, dtype=np.float64)
+        mean = np.asarray(-0.5 * np.mean(offset**2, axis=1) - constant, dtype=np.float64)
+        return Prediction(mean, np.full(len(mean), np.nan))
 
     def draw(self, rng: np.random.Generator, n: int) -> Floats:
         """n deviations [n, d]: mean + temperature * std * normal."""

@@ -1,50 +1,103 @@
-"""Ridge regression on +1 / -1 ratings."""
+"""Ridge regression on ratings from -1 to 1."""
 
 from typing import ClassVar, Self
 
 import numpy as np
 
 from preferences.learning.config import LearningConfig
+from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Floats, Vectors, checked_rows
-from preferences.learning.value_models.base import CannotFit, ValueModel, checked_ratings
+from preferences.learning.value_models.base import Prediction, ValueModel, require_both
+
+# Tried when alpha is 0 (automatic), as multiples of the mean squared length of the centred rows.
+AUTOMATIC = 10.0 ** np.arange(-4, 5)
 
 
 class RidgeModel(ValueModel):
-    """weights [d] and intercept that minimise |y - Xw - b|^2 + alpha |w|^2 (Hoerl and Kennard, 1970)."""
+    """weights [d] and intercept that minimise |y - Xw - b|^2 + alpha |w|^2 (Hoerl and Kennard, 1970).
+
+    In the dual: everything is computed from inner products of the n rows, so that d hardly matters. alpha 0 means
+    the best of AUTOMATIC by exact leave-one-out error (Allen's PRESS, 1974).
+    """
 
     label: ClassVar[str] = "Ridge"
-    optimiser: ClassVar[str] = "ridge_ascent"
-    arrays: ClassVar[tuple[str, ...]] = ("weights", "intercept", "alpha")
+    optimisers: ClassVar[tuple[str, ...]] = ("ascent", "hill", "line", "spsa")
+    arrays: ClassVar[tuple[str, ...]] = ("weights", "intercept", "alpha", "left_out_error", "rows", "inverse", "noise")
 
-    weights: Floats
+    weights: Floats  # [d]
     intercept: float
     alpha: float
+    left_out_error: float  # mean squared error of each rating, predicted from all others
+    rows: Vectors  # [n, d] centred
+    inverse: Floats  # [n, n] of (rows rows' + alpha I)
+    noise: float  # variance of the residuals
 
-    def fit(self, X: Vectors, y: Vectors, config: LearningConfig) -> Self:
-        X, good = checked_ratings(X, y)
-        if good.all() or not good.any():
-            missing = "bad" if good.any() else "good"
-            raise CannotFit(f"the {self.label} model needs good and bad pictures, there is no {missing} one so far.")
-        target = np.where(good, 1.0, -1.0)
-        centre = X.mean(axis=0, dtype=np.float64)
+    def fit(self, feedback: Feedback, config: LearningConfig, previous: Self | None = None) -> Self:
+        require_both(feedback, self.label)
+        rated = np.flatnonzero(np.isfinite(feedback.values))
+        X, target = feedback.X[rated], feedback.values[rated]
+        n = len(X)
         # The intercept is not penalised: centring both sides takes it out of the problem.
-        rows, residual = X - centre.astype(X.dtype), target - target.mean()
-        n, d = rows.shape
-        if n <= d:  # dual: w = X' (X X' + alpha I)^-1 y, a system of n x n
-            gram = (rows @ rows.T).astype(np.float64) + config.ridge_alpha * np.eye(n)
-            self.weights = np.asarray(rows.T @ np.linalg.solve(gram, residual), dtype=np.float64)
-        else:
-            gram = (rows.T @ rows).astype(np.float64) + config.ridge_alpha * np.eye(d)
-            self.weights = np.asarray(np.linalg.solve(gram, rows.T @ residual), dtype=np.float64)
+        centre = X.mean(axis=0, dtype=np.float64)
+        gram = feedback.gram[np.ix_(rated, rated)]
+        gram = gram - gram.mean(axis=0) - gram.mean(axis=1)[:, None] + gram.mean()
+        residual = target - target.mean()
+        values, vectors = np.linalg.eigh(gram)
+        values, along = np.maximum(values, 0), vectors.T @ residual
+        size = float(values.mean()) or 1.0
+        self.alpha, self.left_out_error = min(
+            ((alpha, left_out(values, vectors, along, alpha)) for alpha in alphas(config.ridge_alpha, size)),
+            key=lambda pair: pair[1],
+        )
+        centred = X - centre.astype(X.dtype)
+        self.rows = np.asarray(centred, dtype=np.float32)
+        self.inverse = (vectors / (values + self.alpha)) @ vectors.T
+        dual = self.inverse @ residual
+        self.weights = np.asarray(centred.T @ dual, dtype=np.float64)
         self.intercept = float(target.mean() - centre @ self.weights)
-        self.alpha = config.ridge_alpha
+        freedom = max(1.0, n - 1 - float((values / (values + self.alpha)).sum()))
+        self.noise = float(np.sum((self.alpha * dual) ** 2) / freedom)  # residuals are alpha * dual
         return self
 
-    def predict(self, X: Vectors) -> Floats:
-        """The predicted rating [n], about -1 (bad) to +1 (good)."""
+    def predict(self, X: Vectors) -> Prediction:
+        """The predicted rating, about -1 (bad) to +1 (good), and its spread as a Gaussian process with that noise."""
         self.require_fitted()
-        return checked_rows(X, len(self.weights), "X") @ self.weights + self.intercept
+        X = checked_rows(X, len(self.weights), "X")
+        mean = X @ self.weights + self.intercept
+        near = X @ self.rows.T.astype(np.float64)
+        variance = np.sum(X**2, axis=1) - np.sum((near @ self.inverse) * near, axis=1)
+        return Prediction(mean, np.sqrt(np.maximum(variance, 0) * self.noise / self.alpha))
+
+    def value(self, X: Vectors) -> Floats:
+        self.require_fitted()
+        X = checked_rows(X, len(self.weights), "X")
+        return np.asarray(X @ self.weights + self.intercept)
+
+    @property
+    def direction(self) -> Floats:
+        self.require_fitted()
+        return self.weights
 
     def metrics(self) -> dict[str, float]:
         self.require_fitted()
-        return {"weights_norm": float(np.linalg.norm(self.weights)), "alpha": float(self.alpha)}
+        return {
+            "weights_norm": float(np.linalg.norm(self.weights)),
+            "alpha": float(self.alpha),
+            "left_out_error": float(self.left_out_error),
+        }
+
+
+def alphas(chosen: float, size: float) -> list[float]:
+    """The penalty that was chosen, or all that are to be tried."""
+    return [chosen] if chosen > 0 else [float(factor * size) for factor in AUTOMATIC]
+
+
+def left_out(values: Floats, vectors: Floats, along: Floats, alpha: float) -> float:
+    """Mean squared leave-one-out error, from the eigenvalues [n] and -vectors [n, n] of the centred Gram matrix.
+
+    `along` [n] are the centred targets in that basis. The intercept, which has one row in n as its own, counts too.
+    """
+    n = len(values)
+    remaining = vectors @ (alpha / (values + alpha) * along)
+    influence = np.sum(vectors**2 * (values / (values + alpha)), axis=1) + 1 / n
+    return float(np.mean((remaining / np.maximum(1 - influence, 1e-9)) ** 2))

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preferences.learning.config import LearningConfig
+from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Ball, Geometry, Shell
 from preferences.learning.propose import Proposal, anchor_for, propose
 
@@ -44,7 +45,8 @@ def last_batch(
     rows, ratings = np.zeros((0, geometry.dimension), np.float32), np.zeros(0)
     means = []
     for _ in range(6):
-        proposal = propose(rows, ratings, anchor, geometry, settings, rng, n)
+        feedback = Feedback.of_labels(rows, ratings, np.arange(len(rows)) // n)
+        proposal = propose(feedback, anchor, geometry, settings, rng, n)
         values = utility(proposal.vectors)
         means.append(float(values.mean()))
         good = np.full(n, -1.0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from preferences.learning.config import LearningConfig
+from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Ball, Shell
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.starts import NEEDS_GOOD, STARTS
@@ -11,7 +12,7 @@ from preferences.learning.value_models import VALUE_MODELS
 from tests.preferences.learning.simulated import UTILITIES, config, last_batch, shell_rows
 
 D = 256
-NO_ROWS, NO_RATINGS = np.zeros((0, D), np.float32), np.zeros(0)
+NOTHING = Feedback(np.zeros((0, D), np.float32), ())
 every_model = pytest.mark.parametrize("value_model", VALUE_MODELS)
 every_start = pytest.mark.parametrize("start", STARTS)
 
@@ -25,7 +26,7 @@ def rng():
 def test_candidates_are_in_the_space_and_within_max_dist_of_their_start(value_model, start):
     X, y, anchor = shell_rows(20, D)
     settings = config(value_model=value_model, start=start, max_dist=30)
-    found = propose(X, y, anchor, Shell(D), settings, rng(), 16)
+    found = propose(Feedback.of_labels(X, y), anchor, Shell(D), settings, rng(), 16)
     starts = STARTS[start](X[y > 0], anchor, Shell(D), settings, rng(), 16)
     assert found.vectors.shape == (16, D)
     assert found.vectors.dtype == np.float32
@@ -42,7 +43,7 @@ def test_the_cap_of_a_ball_holds(value_model, start):
     X = rng().standard_normal((20, D)).astype(np.float32)
     y = np.where(np.arange(20) % 2, 1.0, -1.0)
     settings = config(value_model=value_model, start=start, max_dist=0.7, start_radius=0.8)
-    found = propose(X, y, np.zeros(D), Ball(D, cap=1.2), settings, rng(), 9)
+    found = propose(Feedback.of_labels(X, y), np.zeros(D), Ball(D, cap=1.2), settings, rng(), 9)
     assert (np.linalg.norm(found.vectors, axis=1) <= 1.2 + 1e-5).all()
     assert (found.distances <= 1.2 + 1e-5).all()
 
@@ -52,7 +53,7 @@ def test_the_cap_of_a_ball_holds(value_model, start):
 def test_the_same_generator_state_gives_the_same_batch(value_model, start):
     X, y, anchor = shell_rows(12, D)
     settings = config(value_model=value_model, start=start)
-    first, again = (propose(X, y, anchor, Shell(D), settings, rng(), 5).vectors for _ in range(2))
+    first, again = (propose(Feedback.of_labels(X, y), anchor, Shell(D), settings, rng(), 5).vectors for _ in range(2))
     np.testing.assert_array_equal(first, again)
 
 
@@ -90,7 +91,7 @@ def test_ratings_without_meaning_do_not_pass_for_learning():
 def test_without_ratings_it_explores_and_says_why(value_model, start):
     anchor = anchor_for("a lake", D, "noise")
     settings = config(value_model=value_model, start=start)
-    found = propose(NO_ROWS, NO_RATINGS, anchor, Shell(D), settings, rng(), 4)
+    found = propose(NOTHING, anchor, Shell(D), settings, rng(), 4)
     assert found.explored
     assert found.scores is None
     assert found.model is None
@@ -103,47 +104,47 @@ def test_without_ratings_it_explores_and_says_why(value_model, start):
 
 def test_one_good_picture_is_too_few_for_the_gaussian():
     X, y, anchor = shell_rows(2, D)
-    found = propose(X, y, anchor, Shell(D), config(), rng(), 4)
+    found = propose(Feedback.of_labels(X, y), anchor, Shell(D), config(), rng(), 4)
     assert found.note == "Exploring: the Gaussian model needs 2 good pictures, there is 1 so far."
 
 
 @every_model
 def test_a_fitted_model_is_told_with_its_numbers(value_model):
     X, y, anchor = shell_rows(7, D)
-    found = propose(X, y, anchor, Shell(D), config(value_model=value_model), rng(), 4)
+    found = propose(Feedback.of_labels(X, y), anchor, Shell(D), config(value_model=value_model), rng(), 4)
     assert found.note == f"The {found.model.label} model learned from 4 good and 3 bad pictures."
     assert (found.metrics["rows"], found.metrics["good"], found.metrics["bad"]) == (7, 4, 3)
     assert found.metrics["seconds_fit"] >= 0
-    np.testing.assert_allclose(found.scores, found.model.predict(found.vectors - anchor), atol=1e-4)
+    np.testing.assert_allclose(found.scores, found.model.value(found.vectors - anchor), atol=1e-4)
 
 
 def test_ridge_candidates_climb_evenly_spread_shares_of_max_dist():
     X, y, anchor = shell_rows(20, D)
     settings = config(value_model="ridge", max_dist=40, start="avg_good")
-    found = propose(X, y, anchor, Shell(D), settings, rng(), 4)
+    found = propose(Feedback.of_labels(X, y), anchor, Shell(D), settings, rng(), 4)
     starts = STARTS["avg_good"](X[y > 0], anchor, Shell(D), settings, rng(), 4)
     np.testing.assert_allclose(Shell(D).distance(found.vectors, starts), [10, 20, 30, 40], atol=1e-3)
-    assert (found.scores > found.model.predict(starts - anchor)).all()
+    assert (found.scores > found.model.value(starts - anchor)).all()
 
 
 def test_ridge_stops_at_the_top():
     X, y, anchor = shell_rows(20, D)
     settings = config(value_model="ridge", max_dist=0, optim_steps=180)
-    found = propose(X, y, anchor, Shell(D), settings, rng(), 6)
+    found = propose(Feedback.of_labels(X, y), anchor, Shell(D), settings, rng(), 6)
     assert Shell(D).distance(found.vectors[-1], found.model.weights) == pytest.approx(0, abs=0.1)
 
 
 def test_wrong_input_is_named():
     X, y, anchor = shell_rows(6, D)
     with pytest.raises(ValueError, match=r"X must be \[rows, 9\] and anchor \[9\], not X \[6, 256\]"):
-        propose(X, y, anchor, Shell(9), config(), rng(), 4)
+        propose(Feedback.of_labels(X, y), anchor, Shell(9), config(), rng(), 4)
     with pytest.raises(ValueError, match=r"anchor \[1, 256\] holds numbers that are not finite"):
-        propose(X, y, anchor * np.nan, Shell(D), config(), rng(), 4)
+        propose(Feedback.of_labels(X, y), anchor * np.nan, Shell(D), config(), rng(), 4)
     with pytest.raises(ValueError, match="n must be 1 or more"):
-        propose(X, y, anchor, Shell(D), config(), rng(), 0)
-    for name in ("value_model", "start"):
-        with pytest.raises(ValueError, match=f"{name} must be one of .*, not 'none'"):
-            propose(X, y, anchor, Shell(D), config(**{name: "none"}), rng(), 4)
+        propose(Feedback.of_labels(X, y), anchor, Shell(D), config(), rng(), 0)
+    for name in ("value_model", "start", "optimiser"):
+        with pytest.raises(ValueError, match=f"{name}.* must be one of .*, not 'none'"):
+            propose(Feedback.of_labels(X, y), anchor, Shell(D), config(**{name: "none"}), rng(), 4)
     for name in ("step_size", "ridge_alpha", "max_dist", "start_radius", "temperature", "optim_steps"):
         with pytest.raises(ValueError, match=f"{name} must be"):
             LearningConfig(**({"step_size": 1, "max_dist": 0, "start_radius": 1} | {name: -1}))

@@ -7,7 +7,7 @@ from preferences.learning.geometry import Floats, Geometry, Vectors
 from preferences.learning.value_models import GaussianModel, ValueModel
 
 
-def gaussian_draw(
+def draw(
     model: ValueModel,
     starts: Floats,
     anchor: Vectors,
@@ -21,6 +21,6 @@ def gaussian_draw(
     the whole deviation is limited. Draws from goods on the shell are near it already.
     """
     if not isinstance(model, GaussianModel):
-        raise TypeError(f"gaussian_draw needs a GaussianModel, not {type(model).__name__}")
+        raise TypeError(f"draw needs a GaussianModel, not {type(model).__name__}")
     draws = geometry.project(anchor + model.draw(rng, len(starts)))
     return geometry.limit(draws, starts, config.max_dist)

@@ -1,0 +1,84 @@
+"""Boosted trees that tell good pictures from bad ones."""
+
+from typing import ClassVar, Self
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from preferences.learning.config import LearningConfig
+from preferences.learning.feedback import Feedback
+from preferences.learning.geometry import Floats, Vectors, checked_rows
+from preferences.learning.value_models.base import Prediction, ValueModel, require_both
+from preferences.learning.value_models.ridge import RidgeModel
+
+MOST_TREES = 1000  # a warm start adds to the trees that there are; beyond this many it starts afresh
+
+
+class XGBoostModel(ValueModel):
+    """Gradient-boosted trees, logistic loss (Chen & Guestrin 2016); comparisons count as ratings of their rows."""
+
+    label: ClassVar[str] = "XGBoost"
+    optimisers: ClassVar[tuple[str, ...]] = ("hill", "line", "spsa")
+    arrays: ClassVar[tuple[str, ...]] = ("booster", "slope", "dimension", "trees", "trained_rows")
+
+    booster: NDArray[np.uint8]  # in XGBoost's own binary JSON
+    slope: Floats  # [d] weights of a ridge regression on the same ratings: trees have no direction of their own
+    dimension: float
+    trees: float
+    trained_rows: float
+
+    def fit(self, feedback: Feedback, config: LearningConfig, previous: Self | None = None) -> Self:
+        require_both(feedback, self.label)
+        rated = np.flatnonzero(feedback.good | feedback.bad)
+        X = feedback.X[rated]
+        start = None
+        fits = previous is not None and previous.dimension == X.shape[1]
+        if previous is not None and fits and previous.trees + config.xgboost_trees <= MOST_TREES:
+            start = previous.model
+        self.model = xgboost.train(
+            {
+                "objective": "binary:logistic",
+                "max_depth": config.xgboost_depth,
+                "eta": config.xgboost_learning_rate,
+                "tree_method": "hist",
+                "max_bin": 32,  # there are few rows and many columns
+                "base_score": 0.5,
+                "seed": 0,
+            },
+            xgboost.DMatrix(X, label=feedback.good[rated].astype(np.float32)),
+            num_boost_round=config.xgboost_trees,
+            xgb_model=start,
+        )
+        self.booster = np.frombuffer(bytes(self.model.save_raw("ubj")), dtype=np.uint8)
+        self.slope = RidgeModel().fit(feedback, config).weights
+        self.dimension, self.trained_rows = float(X.shape[1]), float(len(X))
+        self.trees = float(self.model.num_boosted_rounds())
+        return self
+
+    @property
+    def model(self) -> xgboost.Booster:
+        """The trees; read from their saved form when this was loaded."""
+        if "_model" not in self.__dict__:
+            self._model = xgboost.Booster(model_file=bytearray(self.booster.tobytes()))
+        return self._model
+
+    @model.setter
+    def model(self, trained: xgboost.Booster) -> None:
+        self._model = trained
+
+    def predict(self, X: Vectors) -> Prediction:
+        """The expected rating from -1 (bad) to 1 (good), and the spread of a rating with that mean."""
+        self.require_fitted()
+        X = checked_rows(X, int(self.dimension), "X")
+        chance = np.asarray(self.model.inplace_predict(X.astype(np.float32)), dtype=np.float64)
+        return Prediction(2 * chance - 1, 2 * np.sqrt(chance * (1 - chance)))
+
+    @property
+    def direction(self) -> Floats:
+        self.require_fitted()
+        return self.slope
+
+    def metrics(self) -> dict[str, float]:
+        self.require_fitted()
+        return {"trees": self.trees, "trained_rows": self.trained_rows}
