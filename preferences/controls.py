@@ -20,7 +20,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "start_radius": (0, 1000),
     "max_dist": (0, 1000),
     "temperature": (0, 100),
-    "ridge_alpha": (1e-6, 1e9),
+    "ridge_alpha": (0, 1e9),
     "optim_steps": (1, 1000),
     "step_size": (1e-4, 1000),
     "xgboost_trees": (1, 1000),
@@ -30,8 +30,17 @@ RANGES: dict[str, tuple[float, float]] = {
 
 
 class ValueModel(models.TextChoices):
+    BAYESIAN = "bayesian", "Bayesian"
     GAUSSIAN = "gaussian", "Gaussian"
     RIDGE = "ridge", "Ridge"
+    XGBOOST = "xgboost", "XGBoost"
+
+
+class Optimiser(models.TextChoices):
+    OWN = "", "The value model's own"
+    HILL = "hill", "Hill"
+    LINE = "line", "Line"
+    SPSA = "spsa", "Grad (SPSA)"
 
 
 class Start(models.TextChoices):
@@ -66,6 +75,7 @@ _CONSTRAINTS: list[BaseConstraint] = [
         for name, (low, high) in RANGES.items()
     ),
     CheckConstraint(name="%(class)s_value_model", condition=Q(value_model__in=ValueModel.values)),
+    CheckConstraint(name="%(class)s_optimiser", condition=Q(optimiser__in=Optimiser.values)),
     CheckConstraint(name="%(class)s_start", condition=Q(start__in=Start.values)),
 ]
 
@@ -84,6 +94,10 @@ class Controls(models.Model):
         "max_dist",
         "temperature",
         "ridge_alpha",
+        "xgboost_trees",
+        "xgboost_depth",
+        "xgboost_learning_rate",
+        "optimiser",
         "optim_steps",
         "step_size",
         "images_per_row",
@@ -92,16 +106,29 @@ class Controls(models.Model):
         "regenerate_all",
     )
     # Kept for the methods that are not selectable yet; no form shows them.
-    RESERVED: ClassVar[tuple[str, ...]] = (
-        "generation_mode",
-        "server_url",
-        "xgboost_trees",
-        "xgboost_depth",
-        "xgboost_learning_rate",
-    )
+    RESERVED: ClassVar[tuple[str, ...]] = ("generation_mode", "server_url")
+    # Controls that only some value models listen to; the form hides them while another one is chosen.
+    ONLY_FOR: ClassVar[dict[str, tuple[str, ...]]] = {
+        "temperature": ("bayesian", "gaussian"),
+        "ridge_alpha": ("ridge", "xgboost"),
+        "xgboost_trees": ("xgboost",),
+        "xgboost_depth": ("xgboost",),
+        "xgboost_learning_rate": ("xgboost",),
+        "optimiser": ("bayesian", "ridge", "xgboost"),
+        "optim_steps": ("bayesian", "ridge", "xgboost"),
+        "step_size": ("bayesian", "ridge", "xgboost"),
+    }
 
     value_model = models.CharField(
-        "Value model", max_length=20, choices=ValueModel.choices, default=ValueModel.GAUSSIAN
+        "Value model", max_length=20, choices=ValueModel.choices, default=ValueModel.BAYESIAN
+    )
+    optimiser = models.CharField(
+        "Optimiser",
+        max_length=10,
+        choices=Optimiser.choices,
+        default=Optimiser.OWN,
+        blank=True,
+        help_text="How candidates are moved to where the value model predicts more.",
     )
     # The predecessor starts at Random. Around the average of the good pictures both value models follow the ratings
     # about twice as well (simulated users, docs/adr/0001); the first batch is Random either way.
@@ -127,8 +154,8 @@ class Controls(models.Model):
         45.0,
         "How far the learner may go from its start, in the same unit; 0 = no limit.",
     )
-    temperature = _number("temperature", "Temperature", 1.0, "Spread of the Gaussian model's draws.")
-    ridge_alpha = _number("ridge_alpha", "Ridge Alpha", 1000.0, "Regularisation of the Ridge model.")
+    temperature = _number("temperature", "Temperature", 1.0, "How much the pictures of a batch differ.")
+    ridge_alpha = _number("ridge_alpha", "Ridge Alpha", 1000.0, "More is shyer; 0 chooses by leave-one-out.")
     optim_steps = _whole("optim_steps", "Optim Steps", 100, "Steps of the ascent.")
     step_size = _number("step_size", "Step Size", 1.0, "Length of a step, in the unit of Max Dist.")
     form_submit = models.BooleanField(

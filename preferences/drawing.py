@@ -19,6 +19,7 @@ from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Ball, Geometry, Shell
 from preferences.learning.propose import anchor_for, propose
+from preferences.learning.value_models import VALUE_MODELS, ValueModel
 from preferences.models import Batch, Candidate, OptimizerState, Session
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,7 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
         _config(batch),
         rng,
         len(candidates),
+        previous=_previous(batch),
     )
     record = OptimizerState(
         batch=batch,
@@ -95,6 +97,13 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
         rng_state=state,
     )
     return leases.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
+
+
+def _previous(batch: Batch) -> ValueModel | None:
+    """The model to go on from, if its kind does that and there is one."""
+    kind = VALUE_MODELS[batch.value_model]
+    saved = selectors.last_parameters(batch.session, batch.value_model) if kind.starts_warm else None
+    return None if saved is None else kind.load(saved)
 
 
 # In an embedding space the learner may go this many Start Radii away from the prompt; beyond, pictures fall apart.
@@ -108,9 +117,13 @@ def _geometry(batch: Batch, space: spaces.Space, dimension: int) -> Geometry:
 def _config(batch: Batch) -> LearningConfig:
     return LearningConfig(
         value_model=batch.value_model,
+        optimiser=batch.optimiser,
         start=batch.start,
         temperature=batch.temperature,
         ridge_alpha=batch.ridge_alpha,
+        xgboost_trees=batch.xgboost_trees,
+        xgboost_depth=batch.xgboost_depth,
+        xgboost_learning_rate=batch.xgboost_learning_rate,
         optim_steps=batch.optim_steps,
         step_size=batch.step_size,
         max_dist=batch.max_dist,

@@ -1,6 +1,7 @@
 """What a person may send, and what is said when it does not fit."""
 
 import unicodedata
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -8,7 +9,7 @@ from django.conf import settings
 
 from generation import spaces
 from generation.types import ModelSpec
-from preferences.controls import PROMPT_LIMIT, Controls
+from preferences.controls import PROMPT_LIMIT, Controls, Optimiser
 from preferences.models import Session
 
 SMALLEST_SIDE = 64
@@ -31,7 +32,33 @@ def _without_control_characters(text: str) -> str:
     return text
 
 
-class SessionForm(forms.ModelForm[Session]):
+class LearningForm(forms.ModelForm[Session]):
+    """What starting a session and changing its controls have in common."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in Controls.ONLY_FOR:
+            self.fields[name].required = False
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        self._fill({name: getattr(self.instance, name) for name in Controls.ONLY_FOR})
+        if data.get("value_model") not in Controls.ONLY_FOR["optimiser"]:
+            data["optimiser"] = Optimiser.OWN  # this value model has no choice, and the form shows none
+        return data
+
+    def _fill(self, defaults: Mapping[str, Any]) -> None:
+        """Let what was left empty have its default."""
+        for name, value in defaults.items():
+            if self.cleaned_data.get(name) is None and name not in self.errors:
+                self.cleaned_data[name] = value
+
+    def _fields(self, names: Iterable[str]) -> list[tuple[forms.BoundField, str]]:
+        """Fields to show, each with the classes that tie it to the value models that listen to it."""
+        return [(self[name], " ".join(f"for-{key}" for key in Controls.ONLY_FOR.get(name, ()))) for name in names]
+
+
+class SessionForm(LearningForm):
     """Starts a session. Fields that depend on the model may stay empty and then take its defaults."""
 
     id = forms.UUIDField(widget=forms.HiddenInput)
@@ -90,22 +117,17 @@ class SessionForm(forms.ModelForm[Session]):
         return _without_control_characters(self.cleaned_data["negative_prompt"])
 
     def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
+        data = self.cleaned_data
         spec: ModelSpec | None = settings.IPO_MODELS.get(data.get("model", ""))
         space = spaces.SPACES.get(data.get("space", ""))
-        if spec is None or space is None:
-            return data
-        if space.key not in spec.spaces:
-            self.add_error("space", f"{spec.label} cannot be steered in {space.label}: choose another space.")
-        for name, attribute in FROM_MODEL.items():
-            if data.get(name) is None and name not in self.errors:
-                data[name] = getattr(spec, attribute)
-        for name in FROM_SPACE:
-            if data.get(name) is None and name not in self.errors:
-                data[name] = getattr(space, name)
-        for name in ("width", "height"):
-            self._check_side(name, data.get(name), spec)
-        return data
+        if spec is not None and space is not None:
+            if space.key not in spec.spaces:
+                self.add_error("space", f"{spec.label} cannot be steered in {space.label}: choose another space.")
+            self._fill({name: getattr(spec, attribute) for name, attribute in FROM_MODEL.items()})
+            self._fill({name: getattr(space, name) for name in FROM_SPACE})
+            for name in ("width", "height"):
+                self._check_side(name, data.get(name), spec)
+        return super().clean()
 
     def _check_side(self, name: str, pixels: int | None, spec: ModelSpec) -> None:
         if pixels is None:
@@ -117,25 +139,25 @@ class SessionForm(forms.ModelForm[Session]):
         elif not SMALLEST_SIDE <= pixels <= spec.largest_side:
             self.add_error(name, f"{label} must be from {SMALLEST_SIDE} to {spec.largest_side} pixels with this model.")
 
-    def common(self) -> list[forms.BoundField]:
-        return [self[name] for name in ("model", "space", *Controls.COMMON)]
+    def common(self) -> list[tuple[forms.BoundField, str]]:
+        return self._fields(("model", "space", *Controls.COMMON))
 
-    def advanced(self) -> list[forms.BoundField]:
-        return [self[name] for name in ("negative_prompt", "slot", "width", "height", *Controls.ADVANCED)]
+    def advanced(self) -> list[tuple[forms.BoundField, str]]:
+        return self._fields(("negative_prompt", "slot", "width", "height", *Controls.ADVANCED))
 
 
-class ControlsForm(forms.ModelForm[Session]):
+class ControlsForm(LearningForm):
     """Changes what the next batch will use."""
 
     class Meta:
         model = Session
         fields = (*Controls.COMMON, *Controls.ADVANCED)
 
-    def common(self) -> list[forms.BoundField]:
-        return [self[name] for name in Controls.COMMON]
+    def common(self) -> list[tuple[forms.BoundField, str]]:
+        return self._fields(Controls.COMMON)
 
-    def advanced(self) -> list[forms.BoundField]:
-        return [self[name] for name in Controls.ADVANCED]
+    def advanced(self) -> list[tuple[forms.BoundField, str]]:
+        return self._fields(Controls.ADVANCED)
 
 
 class RatingForm(forms.Form):

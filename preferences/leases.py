@@ -69,6 +69,9 @@ def store_proposal(
     with transaction.atomic():
         if not lease.rows().select_for_update().exists():
             return False
+        # Parameters grow with the ratings, and the ratings are kept: only the newest are worth their room.
+        older = OptimizerState.objects.filter(batch__session=state.batch.session_id, parameters__isnull=False)
+        older.update(parameters=None)
         state.save()
         for row, candidate in enumerate(candidates):
             candidate.vector = vectors[row].astype("<f4").tobytes()

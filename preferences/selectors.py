@@ -197,6 +197,13 @@ def rating_counts(session: Session) -> tuple[int, int]:
     return counts["good"], counts["bad"]
 
 
+def last_parameters(session: Session, value_model: str) -> bytes | None:
+    """The saved state of the session's last fitted model, if it was of this kind."""
+    states = OptimizerState.objects.filter(batch__session=session, value_model=value_model, parameters__isnull=False)
+    saved = states.values_list("parameters", flat=True).first()
+    return None if saved is None else bytes(saved)
+
+
 def last_learned(session: Session) -> OptimizerState | None:
     return OptimizerState.objects.filter(batch__session=session).defer("parameters").first()
 

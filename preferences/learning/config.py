@@ -10,7 +10,7 @@ class LearningConfig:
     Raises ValueError, naming the control, for a value out of its range.
     """
 
-    value_model: str = "gaussian"  # a key of VALUE_MODELS
+    value_model: str = "bayesian"  # a key of VALUE_MODELS
     optimiser: str = ""  # a key of OPTIMISERS that the value model can use; empty = its first
     start: str = "random"  # a key of STARTS
     temperature: float = 1.0  # factor on the spread: of the good pictures (Gaussian), of a batch (Bayesian)

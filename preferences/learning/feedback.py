@@ -129,7 +129,7 @@ class Feedback:
             for row, vote in judgment.votes():
                 total[row] += vote
                 count[row] += 1
-        return np.divide(total, count, out=np.full(len(self.X), np.nan), where=count > 0)
+        return np.asarray(np.divide(total, count, out=np.full(len(self.X), np.nan), where=count > 0))
 
     @property
     def good(self) -> np.ndarray:

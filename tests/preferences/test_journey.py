@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from generation import spaces
 from preferences import drawing, selectors, services
+from preferences.learning.value_models import VALUE_MODELS
 from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Session
 from tests.factories import SessionFactory, start_form
 
@@ -27,7 +29,7 @@ def rate(client, candidate: Candidate, value: str):
 
 
 @pytest.mark.parametrize("space", ["latent", "pooled_embed"])
-@pytest.mark.parametrize("value_model", ["gaussian", "ridge"])
+@pytest.mark.parametrize("value_model", VALUE_MODELS)
 def test_whole_journey_with_plain_forms(client, manager, space, value_model):
     page = client.post("/", start_form(space=space, value_model=value_model), follow=True)
     assert "0 of 4 images" in page.content.decode()
@@ -174,3 +176,31 @@ def test_a_failed_batch_is_not_tried_again_beside_another(client, manager, sessi
     Batch.objects.filter(pk=first.pk).update(state=Batch.State.FAILED)
     client.post(f"/s/{session.pk}/1/submit")
     assert client.post(f"/s/{session.pk}/1/retry").status_code == 409
+
+
+def test_empty_boxes_take_the_defaults_of_the_space_and_of_the_method(client, tiny_model):
+    client.post("/", start_form(space="pooled_embed", value_model="ridge"))
+    session = Session.objects.get()
+    assert (session.ridge_alpha, session.step_size) == (spaces.POOLED_EMBED.ridge_alpha, spaces.POOLED_EMBED.step_size)
+    assert (session.xgboost_trees, session.xgboost_depth, session.optimiser) == (50, 8, "")
+
+
+def test_an_optimiser_that_the_value_model_cannot_use_is_left_aside(client, tiny_model):
+    """Its box is out of sight while that value model is chosen, so it is no mistake of the person's."""
+    client.post("/", start_form(value_model="gaussian", optimiser="hill"))
+    assert Session.objects.get().optimiser == ""
+
+
+def test_trees_go_on_from_the_last_batch_and_old_parameters_are_let_go(manager):
+    session = SessionFactory(value_model="xgboost", xgboost_trees=5, optim_steps=3)
+    batch = draw(session.batches.get(), manager)
+    for number, value in enumerate(["good", "bad"] * 3, start=1):
+        services.rate(batch.candidates.all()[(number - 1) % 4], value, uuid.uuid4())
+    trees = []
+    for number in (1, 2):
+        draw(services.submit_batch(session, number, [], []), manager)
+        trees.append(OptimizerState.objects.get(batch__number=number + 1).metrics["trees"])
+    assert trees == [5, 10]
+    older, newer = OptimizerState.objects.filter(metrics__has_key="trees").order_by("pk")
+    assert older.parameters is None
+    assert newer.parameters is not None

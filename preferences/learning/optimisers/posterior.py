@@ -27,11 +27,10 @@ def posterior(
     each other by as much as two random steps do, and each one's label tells of a direction not seen before. Draws from
     the whole posterior (Thompson sampling) differ too much to be good where d is large.
     """
-    far = config.max_dist or np.inf
     if isinstance(geometry, Shell):
-        far = np.minimum(far, geometry.distance(starts, model.direction))
+        far = np.minimum(config.max_dist or np.inf, geometry.distance(starts, model.direction))
     else:
-        far = min(far, 2 * geometry.cap or reach(config))
+        far = np.full(len(starts), config.max_dist or reach(config))
     best = geometry.move(starts, model.direction, far)
     scattered = geometry.random_move(best, SCATTER * config.temperature * config.start_radius, rng)
     return geometry.limit(scattered, starts, config.max_dist)

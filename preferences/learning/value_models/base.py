@@ -32,6 +32,7 @@ class ValueModel(ABC):
     optimisers: ClassVar[tuple[str, ...]]  # keys of OPTIMISERS that turn this model into candidates, the best first
     arrays: ClassVar[tuple[str, ...]]  # attributes that make up the fitted state
     version: ClassVar[int] = 1  # of the saved form
+    starts_warm: ClassVar[bool] = False  # whether fit makes use of `previous`
 
     @abstractmethod
     def fit(self, feedback: Feedback, config: LearningConfig, previous: Self | None = None) -> Self:

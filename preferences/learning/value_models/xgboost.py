@@ -22,6 +22,8 @@ class XGBoostModel(ValueModel):
     optimisers: ClassVar[tuple[str, ...]] = ("hill", "line", "spsa")
     arrays: ClassVar[tuple[str, ...]] = ("booster", "slope", "dimension", "trees", "trained_rows")
 
+    starts_warm: ClassVar[bool] = True
+
     booster: NDArray[np.uint8]  # in XGBoost's own binary JSON
     slope: Floats  # [d] weights of a ridge regression on the same ratings: trees have no direction of their own
     dimension: float

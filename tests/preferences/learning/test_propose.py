@@ -104,7 +104,7 @@ def test_without_ratings_it_explores_and_says_why(value_model, start):
 
 def test_one_good_picture_is_too_few_for_the_gaussian():
     X, y, anchor = shell_rows(2, D)
-    found = propose(Feedback.of_labels(X, y), anchor, Shell(D), config(), rng(), 4)
+    found = propose(Feedback.of_labels(X, y), anchor, Shell(D), config(value_model="gaussian"), rng(), 4)
     assert found.note == "Exploring: the Gaussian model needs 2 good pictures, there is 1 so far."
 
 
