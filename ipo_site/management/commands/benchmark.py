@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
 
 from ipo_site import env
 from ipo_site.benchmarks.journey import Visitor
@@ -16,28 +17,67 @@ LIMITS = {"first_picture": 3.0, "whole_batch": 6.0}
 
 
 class Command(BaseCommand):
-    help = "Measure how long a person waits for pictures. Start IPO first (make run)."
+    help = "Measure what docs/benchmarks.md reports."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["journey"])
-        parser.add_argument("--url", default=f"http://{env.HOST}:{env.PORT}", help="where IPO answers")
-        parser.add_argument("--runs", type=int, default=5)
-        parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
-        parser.add_argument("--check", action="store_true", help="exit status 1 if a wait is too long")
+        kinds = parser.add_subparsers(dest="what", required=True)
+        journey = kinds.add_parser("journey", help="how long a person waits for pictures; start IPO first (make run)")
+        journey.add_argument("--url", default=f"http://{env.HOST}:{env.PORT}", help="where IPO answers")
+        journey.add_argument("--runs", type=int, default=5)
+        learning = kinds.add_parser("learning", help="how fast each method finds what simulated people like")
+        learning.add_argument("--quick", action="store_true", help="a few cells and seeds, in minutes")
+        learning.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves there (SVG or PNG)")
+        learning.add_argument("--report-only", action="store_true", help="run nothing, report what has been run")
+        for part in (journey, learning):
+            part.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+            part.add_argument("--check", action="store_true", help="exit status 1 if a figure is missed")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        missed = getattr(self, options["what"])(**options)
+        if options["check"] and missed:
+            raise CommandError("\n".join(missed))
+
+    def journey(self, url: str, runs: int, json: Path | None, **options: Any) -> list[str]:
         try:
             # Not counted: right after make run the worker may still be loading the model.
-            Visitor(options["url"]).start("a calm landscape at sunset", 1)
-            runs = [Visitor(options["url"]).start("a calm landscape at sunset", 8) for _ in range(options["runs"])]
+            Visitor(url).start("a calm landscape at sunset", 1)
+            waits = [Visitor(url).start("a calm landscape at sunset", 8) for _ in range(runs)]
         except OSError as error:
-            raise CommandError(f"IPO does not answer at {options['url']} ({error}): start it with make run.") from error
-        figures = {name: [round(getattr(run, name), 2) for run in runs] for name in LIMITS}
+            raise CommandError(f"IPO does not answer at {url} ({error}): start it with make run.") from error
+        figures = {name: [round(getattr(wait, name), 2) for wait in waits] for name in LIMITS}
         for name, seconds in figures.items():
             middle, worst = statistics.median(seconds), max(seconds)
             self.stdout.write(f"{name}: median {middle} s, worst {worst} s (limit {LIMITS[name]} s)")
-        if options["json"]:
-            options["json"].write_text(json.dumps(figures, indent=2))
-        missed = [name for name, seconds in figures.items() if max(seconds) > LIMITS[name]]
-        if options["check"] and missed:
-            raise CommandError(f"Too slow: {', '.join(missed)}.")
+        write(json, figures)
+        return [f"Too slow: {name}." for name, seconds in figures.items() if max(seconds) > LIMITS[name]]
+
+    def learning(
+        self, quick: bool, plot: Path | None, report_only: bool, json: Path | None, **options: Any
+    ) -> list[str]:
+        # Imported here: what only this needs (cma, matplotlib) need not be installed for the rest.
+        from ipo_site.benchmarks.learning import study  # noqa: PLC0415
+
+        file = env.DATA_DIR / "benchmarks" / ("learning-quick.jsonl" if quick else "learning.jsonl")
+        wanted = study.jobs(quick)
+        if not report_only:
+            left = len(wanted) - len(study.load(file))
+            for record in tqdm(study.run(wanted, file), total=max(0, left), desc="trials", mininterval=5):
+                del record
+        records = study.load(file)
+        self.stdout.write(study.table(records))
+        found = study.verdicts(records)
+        problems = study.missed(found)
+        for sentence in problems:
+            self.stdout.write(sentence)
+        if plot is not None:
+            from ipo_site.benchmarks.learning import chart  # noqa: PLC0415
+
+            chart.draw(records, plot)
+        write(json, {"records": records, "verdicts": [vars(verdict) for verdict in found]})
+        return problems
+
+
+def write(file: Path | None, figures: Any) -> None:
+    """As JSON, if there is a file to write to."""
+    if file is not None:
+        file.write_text(json.dumps(figures, indent=2))

@@ -1,0 +1,1 @@
+"""How fast the learner finds what simulated people like, beside the methods of others."""

@@ -1,0 +1,87 @@
+"""Who proposes the next batch: our methods as the product uses them, and those of others."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generation.spaces import LATENT
+from preferences.learning.config import LearningConfig
+from preferences.learning.feedback import Feedback, Judgment
+from preferences.learning.geometry import Shell
+from preferences.learning.propose import propose
+
+Vectors = NDArray[np.float32]
+
+
+class Arm(ABC):
+    """One method in one session. The first batch is given; `propose` makes the others."""
+
+    def __init__(self, anchor: Vectors, rng: np.random.Generator) -> None:
+        self.anchor, self.rng, self.d = anchor, rng, len(anchor)
+        self.z: Vectors = np.zeros((0, self.d), np.float32)
+        self.judgments: list[Judgment] = []
+
+    def tell(self, shown: Vectors, judgments: list[Judgment]) -> None:
+        """The batch that was shown [n, d] and all that was said of it; judgments name rows over all batches."""
+        self.z = np.concatenate([self.z, shown])
+        self.judgments += judgments
+
+    @property
+    def feedback(self) -> Feedback:
+        """All that was said so far, of deviations from the anchor."""
+        return Feedback(self.z - self.anchor, tuple(self.judgments))
+
+    @abstractmethod
+    def propose(self, n: int) -> Vectors:
+        """The next batch [n, d]."""
+
+
+class RandomArm(Arm):
+    """Learns nothing: uniform on the shell."""
+
+    def propose(self, n: int) -> Vectors:
+        return np.asarray(Shell(self.d).project(self.rng.standard_normal((n, self.d))), np.float32)
+
+
+class OurArm(Arm):
+    """`preferences.learning.propose` with the product's defaults in Latent, and what `changes` says."""
+
+    changes: dict[str, object] = {}
+
+    def propose(self, n: int) -> Vectors:
+        defaults: dict[str, object] = {
+            "value_model": "bayesian",
+            "start": "avg_good",
+            "step_size": LATENT.step_size,
+            "max_dist": LATENT.max_dist,
+            "start_radius": LATENT.start_radius,
+            "ridge_alpha": LATENT.ridge_alpha,
+        }
+        config = LearningConfig(**(defaults | self.changes))  # type: ignore[arg-type]
+        return propose(self.feedback, self.anchor, Shell(self.d), config, self.rng, n).vectors
+
+
+class RidgeArm(OurArm):
+    changes = {"value_model": "ridge"}
+
+
+class GaussianArm(OurArm):
+    changes = {"value_model": "gaussian"}
+
+
+class IncumbentArm(Arm):
+    """Hill climb of the person: each candidate is one of the latest good ones, turned by 30 degrees."""
+
+    LATEST, DEGREES = 6, 30.0
+
+    def propose(self, n: int) -> Vectors:
+        good = np.flatnonzero(self.feedback.good)[-self.LATEST :]
+        if len(good) == 0:
+            return RandomArm(self.anchor, self.rng).propose(n)
+        parents = self.z[self.rng.choice(good, n)]
+        return np.asarray(Shell(self.d).random_move(parents, self.DEGREES, self.rng), np.float32)
+
+
+ArmMaker = Callable[[Vectors, np.random.Generator], Arm]

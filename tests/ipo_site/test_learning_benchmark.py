@@ -1,0 +1,122 @@
+"""The benchmark itself: its people err as often as they should, its scale is right, and it resumes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ipo_site.benchmarks.learning import chart, study
+from ipo_site.benchmarks.learning.people import KINDS, Person, noise_scale
+from ipo_site.benchmarks.learning.trial import ARMS, BATCH, OURS, Cell, run_trial
+from ipo_site.benchmarks.learning.utilities import OFF_SHELL_COST, UTILITIES
+from preferences.learning.feedback import Choice, Label
+from preferences.learning.geometry import Shell
+
+SMALL = Cell(20, "linear", 0.1, "labels", 25)
+
+
+@pytest.mark.parametrize("name", UTILITIES)
+def test_worth_of_random_vectors_has_the_right_distribution(name):
+    rng = np.random.default_rng(0)
+    utility = UTILITIES[name](30, rng)
+    drawn = utility(Shell(30).project(rng.standard_normal((20_000, 30))), 0.7)
+    short = utility.of_random(20_000, rng, 0.7)
+    np.testing.assert_allclose(np.quantile(short, [0.05, 0.5, 0.95]), np.quantile(drawn, [0.05, 0.5, 0.95]), atol=0.08)
+
+
+def test_norms_matter_only_where_they_should():
+    z = Shell(30).project(np.random.default_rng(1).standard_normal((5, 30)))
+    linear, on_shell = (UTILITIES[name](30, np.random.default_rng(2)) for name in ("linear", "on_shell"))
+    np.testing.assert_allclose(linear(2 * z), linear(z))
+    np.testing.assert_allclose(on_shell(z) - on_shell(2 * z), OFF_SHELL_COST)
+
+
+@pytest.mark.parametrize("errors", [0.1, 0.3])
+def test_people_err_as_often_as_they_should(errors):
+    rng = np.random.default_rng(3)
+    worth = rng.standard_normal(8)
+    scale = noise_scale(worth, errors)
+    felt = worth + scale * rng.gumbel(size=(20_000, 8))
+    upper = np.triu_indices(8, 1)
+    wrong = np.sign(felt[:, upper[0]] - felt[:, upper[1]]) != np.sign(worth[upper[0]] - worth[upper[1]])
+    assert wrong.mean() == pytest.approx(errors, abs=0.01)
+
+
+@pytest.mark.parametrize(("kind", "actions"), [("labels", 8), ("stars", 8), ("pairs", 4), ("best", 1), ("ranking", 7)])
+def test_what_is_said_without_errors_is_true(kind, actions):
+    worth = np.random.default_rng(4).standard_normal(8)
+    said = Person(0.0, np.random.default_rng(5)).judge(kind, worth, 40, 5)
+    assert len(said) == actions
+    judgments = [judgment for action in said for judgment in action]
+    for judgment in judgments:
+        if isinstance(judgment, Choice):
+            assert all(worth[judgment.best - 40] > worth[other - 40] for other in judgment.others)
+    goods = {j.row - 40 for j in judgments if isinstance(j, Label) and j.good}
+    assert all(worth[list(goods)].min() > worth[i] for i in set(range(8)) - goods) if goods else True
+    assert set(KINDS) == {"labels", "stars", "pairs", "best", "ranking"}
+
+
+def test_a_trial_is_the_same_twice_and_all_begin_alike():
+    first, again, other = run_trial(SMALL, OURS, 3), run_trial(SMALL, OURS, 3), run_trial(SMALL, "random", 3)
+    assert first["at"] == again["at"]
+    assert set(first["at"]) == {"10", "25"}
+    early = Cell(20, "linear", 0.1, "best", 10)
+    starts = {run_trial(early, arm, 3)["at"]["10"]["norm"] == pytest.approx(1, abs=1e-5) for arm in (OURS, "random")}
+    assert starts == {True}
+    assert first["at"]["25"]["mean"] > other["at"]["25"]["mean"]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_every_arm_finishes_a_session_with_every_way_of_asking(arm):
+    for kind in KINDS:
+        at = run_trial(Cell(12, "linear", 0.0, kind, 10), arm, 0)["at"]["10"]
+        assert np.isfinite([at["mean"], at["best"], at["angle"], at["norm"]]).all()
+
+
+def test_a_study_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(study, "PROCESSES", 1)
+    file = tmp_path / "trials.jsonl"
+    wanted = [(SMALL, arm, seed) for seed in (0, 1) for arm in ("random", OURS)]
+    assert len(list(study.run(wanted[:2], file))) == 2
+    file.write_text(file.read_text() + '{"cell": "cut of')  # killed while writing
+    file.write_text(file.read_text() + "\n")
+    assert len(list(study.run(wanted, file))) == 2
+    assert list(study.run(wanted, file)) == []
+    records = study.load(file)
+    assert {study.key(record) for record in records} == {(job[0].name, job[1], job[2]) for job in wanted}
+    chart.draw(records, tmp_path / "plot.svg")
+    assert "<svg" in (tmp_path / "plot.svg").read_text()
+    assert f"| {SMALL.name} |" in study.table(records)
+
+
+def record(arm: str, seed: int, mean: float, d: int = 20) -> dict:
+    return {"cell": f"cell {d}", "d": d, "arm": arm, "seed": seed, "at": {"50": {"mean": mean}}}
+
+
+def test_verdicts_compare_the_same_seeds_and_name_what_is_missed():
+    noise = np.random.default_rng(0).normal(0, 0.05, 10)
+    records = [record(OURS, seed, 0.8 + noise[seed]) for seed in range(10)]
+    records += [record("random", seed, 0.0) for seed in range(10)] + [record("better", seed, 1.0) for seed in range(10)]
+    records += [record("equal", seed, 0.8 - noise[seed]) for seed in range(10)] + [record("once", 0, 5.0)]
+    found = {verdict.arm: verdict for verdict in study.verdicts(records)}
+    assert set(found) == {"random", "better", "equal"}
+    assert found["random"].is_ahead
+    assert found["better"].is_behind
+    assert not found["equal"].is_ahead
+    assert not found["equal"].is_behind
+    problems = study.missed(list(found.values()))
+    assert any(text.startswith("better is ahead of ours in cell 20: 0.2") for text in problems)
+    assert any("leads equal in 0%" in text for text in problems)
+    assert not any("random" in text for text in problems)
+    assert study.missed([]) == ["There are no trials yet."]
+
+
+def test_the_whole_study_has_every_cell_and_arm():
+    wanted = study.jobs(quick=False)
+    assert len(wanted) == len(set(wanted))
+    assert {job[0].d for job in wanted} == {10, 20, 64, 1024, 16384}
+    assert {job[1] for job in wanted} == set(ARMS)
+    assert min(job[2] for job in wanted) >= study.TUNED_ON
+    assert {job[0].kind for job in wanted} == set(KINDS)
+    assert json.dumps(BATCH) == "8"
