@@ -223,6 +223,12 @@ class OptimizerState(models.Model):
     def __str__(self) -> str:
         return f"{self.value_model} for {self.batch_id}"
 
+    @property
+    def held_out_percent(self) -> int | None:
+        """How often, in 100, it told the better of two pictures from ratings it was not shown; None if unknown."""
+        accuracy = self.metrics.get("held_out_accuracy")
+        return None if accuracy is None else round(100 * accuracy)
+
 
 class Worker(models.Model):
     """A process that draws, as it last reported. Told from its age, not from Redis, which may be emptied."""

@@ -24,6 +24,7 @@ class CmaArm(Arm):
                 "seed": int(self.rng.integers(1, 2**31)),
                 "verbose": -9,
                 "CMA_diagonal": self.d >= DIAGONAL_FROM,
+                "AdaptSigma": cma.sigma_adaptation.CMAAdaptSigmaCSA,  # the other one checks for samples of its own
             }
             self.strategy = cma.CMAEvolutionStrategy(self.anchor.astype(float), 1.0, options)
             self.strategy.ask()  # it insists on having been asked before it is told; the first batch is not its own
