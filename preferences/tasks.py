@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from generation import registry
 from generation.errors import GenerationError
 from generation.manager import ModelManager
-from preferences import drawing, leases, selectors
+from preferences import leases, selectors
 from preferences.models import Worker
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,9 @@ def enqueue(batch_id: int) -> None:
 
 @shared_task(bind=True)
 def draw_batch(self: Any, batch_id: int) -> None:
+    # Imported here: pages import this module to enqueue, and have no use for scipy and XGBoost.
+    from preferences import drawing  # noqa: PLC0415
+
     drawing.draw_batch(batch_id, model_manager(), self.request.hostname)
 
 
@@ -64,6 +67,8 @@ def _report(name: str) -> None:
     state = {"state": Worker.State.LOADING, "model": model, "error": ""}
 
     def load() -> None:
+        import preferences.drawing  # noqa: F401, PLC0415 - what the first batch would wait for
+
         try:
             model_manager().ensure_ready(registry.get(settings.IPO_MODELS, model))
             state.update(state=Worker.State.READY)

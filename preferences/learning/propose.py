@@ -17,6 +17,8 @@ from preferences.learning.optimisers import OPTIMISERS
 from preferences.learning.starts import NEEDS_GOOD, STARTS
 from preferences.learning.value_models import VALUE_MODELS, CannotFit, ValueModel
 
+SECONDS_TO_EVALUATE = 0.1  # after which no further part of the held-out check begins
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -86,7 +88,7 @@ def propose(
         "seconds_fit": seconds,
     }
     if model is not None:
-        accuracy = held_out_accuracy(kind, feedback, config, 4 * seconds)
+        accuracy = held_out_accuracy(kind, feedback, config, SECONDS_TO_EVALUATE)
         counts |= model.metrics() | ({"held_out_accuracy": accuracy} if np.isfinite(accuracy) else {})
     return Proposal(
         vectors=np.asarray(vectors, dtype=np.float32),

@@ -95,3 +95,11 @@ def require_both(feedback: Feedback, label: str) -> None:
     if not feedback.good.any() or not feedback.bad.any():
         missing = "bad" if feedback.good.any() else "good"
         raise CannotFit(f"the {label} model needs good and bad pictures, there is no {missing} one so far.")
+
+
+def linear_value(X: Vectors, weights: Floats) -> Floats:
+    """X [n, d] times weights [d], in X's own precision: to widen many rows costs more than the product."""
+    X = np.asarray(X)
+    if X.ndim != 2 or X.shape[1] != len(weights):
+        raise ValueError(f"X must have shape [n, {len(weights)}], not {list(X.shape)}")
+    return np.asarray(X @ weights.astype(X.dtype), dtype=np.float64)

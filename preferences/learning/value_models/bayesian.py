@@ -8,7 +8,7 @@ from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Floats, Vectors, checked_rows
 from preferences.learning.likelihood import Likelihood
-from preferences.learning.value_models.base import CannotFit, Prediction, ValueModel
+from preferences.learning.value_models.base import CannotFit, Prediction, ValueModel, linear_value
 
 # Prior spreads, in units of the logistic noise with which a person judges. Chosen on simulated users (seeds 0 to 15).
 WORTH = 2.8  # of a picture as far from the prompt as the judged ones are
@@ -49,7 +49,8 @@ class BayesianModel(ValueModel):
         passed = likelihood.moments - likelihood.moments.min() if len(likelihood.moments) else likelihood.moments
         prior[n:, n:] = STANDARD**2 + STANDARD_STEP**2 * np.minimum(passed[:, None], passed[None, :])
         dual, shrinkage, self.evidence = laplace(prior, likelihood)
-        self.weights = np.asarray(self.scale * (feedback.X.T @ dual[:n]), dtype=np.float64)
+        # In the rows' own precision: another would copy them all.
+        self.weights = self.scale * np.asarray(feedback.X.T @ dual[:n].astype(feedback.X.dtype), dtype=np.float64)
         self.rows, self.shrinkage = np.asarray(feedback.X, dtype=np.float32), shrinkage[:n, :n]
         return self
 
@@ -63,8 +64,7 @@ class BayesianModel(ValueModel):
 
     def value(self, X: Vectors) -> Floats:
         self.require_fitted()
-        X = checked_rows(X, len(self.weights), "X")
-        return np.asarray(X @ self.weights)
+        return linear_value(X, self.weights)
 
     @property
     def direction(self) -> Floats:

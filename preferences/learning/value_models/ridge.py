@@ -7,7 +7,7 @@ import numpy as np
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Floats, Vectors, checked_rows
-from preferences.learning.value_models.base import Prediction, ValueModel, require_both
+from preferences.learning.value_models.base import Prediction, ValueModel, linear_value, require_both
 
 # Tried when alpha is 0 (automatic), as multiples of the mean squared length of the centred rows.
 AUTOMATIC = 10.0 ** np.arange(-4, 5)
@@ -53,7 +53,7 @@ class RidgeModel(ValueModel):
         self.rows = np.asarray(centred, dtype=np.float32)
         self.inverse = (vectors / (values + self.alpha)) @ vectors.T
         dual = self.inverse @ residual
-        self.weights = np.asarray(centred.T @ dual, dtype=np.float64)
+        self.weights = np.asarray(centred.T @ dual.astype(centred.dtype), dtype=np.float64)
         self.intercept = float(target.mean() - centre @ self.weights)
         freedom = max(1.0, n - 1 - float((values / (values + self.alpha)).sum()))
         self.noise = float(np.sum((self.alpha * dual) ** 2) / freedom)  # residuals are alpha * dual
@@ -70,8 +70,7 @@ class RidgeModel(ValueModel):
 
     def value(self, X: Vectors) -> Floats:
         self.require_fitted()
-        X = checked_rows(X, len(self.weights), "X")
-        return np.asarray(X @ self.weights + self.intercept)
+        return linear_value(X, self.weights) + self.intercept
 
     @property
     def direction(self) -> Floats:
