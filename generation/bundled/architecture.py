@@ -97,6 +97,10 @@ def build_unet(architecture: Architecture) -> UNet2DConditionModel:
         block_out_channels=architecture.unet_channels,
         layers_per_block=1,
         cross_attention_dim=architecture.text_hidden,
+        # The prompt as a whole also joins the moment's embedding, and so reaches every block: through attention alone
+        # a small model takes many times longer to follow words for things.
+        addition_embed_type="text",
+        addition_embed_type_num_heads=architecture.text_heads,
         # diffusers reads this as the number of heads (its issue 2011); the name is kept for old checkpoints.
         attention_head_dim=architecture.unet_heads,
         norm_num_groups=architecture.norm_groups,

@@ -18,6 +18,8 @@ RATE = 1e-3
 BATCH = 32
 DROPOUT = 0.1  # captions replaced by nothing, so that an empty prompt draws any landscape
 CAPTIONS = 8  # different captions of each picture
+NAMED = 0.7  # share of the attributes that a caption names
+NOISY_SHARE, NOISY = 0.5, 0.4  # half of the moments come from the noisier part, where layout follows the prompt
 
 
 def load_latents(folder: Path = FOLDER) -> torch.Tensor:
@@ -36,7 +38,7 @@ def training_tokens(pipe: StableDiffusionPipeline, scenes: list[Scene], rng: np.
     texts = []
     for scene in scenes:
         texts.append(sentence(phrases(scene, rng, 1.0), rng))
-        texts += [loosely(phrases(scene, rng), rng) for _ in range(CAPTIONS - 1)]
+        texts += [loosely(phrases(scene, rng, NAMED), rng) for _ in range(CAPTIONS - 1)]
     tokens: torch.Tensor = pipe.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
     return tokens.reshape(len(scenes), CAPTIONS, -1)
 
@@ -44,8 +46,8 @@ def training_tokens(pipe: StableDiffusionPipeline, scenes: list[Scene], rng: np.
 def train_diffusion(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
     """Train for `minutes`, going on from the checkpoint; returns its path. The autoencoder comes first.
 
-    The loss is the plain mean square of the velocity (Salimans & Ho 2022) at moments drawn uniformly: on the cosine
-    schedule that already gives the noisy moments, where layout and the prompt's words are decided, their share.
+    The loss is the plain mean square of the velocity (Salimans & Ho 2022); noisy moments, where layout and the
+    prompt's words are decided, come more often.
     """
     pipe = build_pipeline(POCKET, seed)
     latents = load_latents(folder)
@@ -60,7 +62,8 @@ def train_diffusion(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Pat
         clean = latents[chosen].to(device())
         words = tokens[chosen, torch.from_numpy(moment.rng.integers(0, CAPTIONS, BATCH))]
         words[torch.from_numpy(moment.rng.random(BATCH) < DROPOUT)] = empty
-        moments = torch.from_numpy(moment.rng.integers(0, len(kept), BATCH)).to(device())
+        lowest = np.where(moment.rng.random(BATCH) < NOISY_SHARE, round(NOISY * len(kept)), 0)
+        moments = torch.from_numpy(moment.rng.integers(lowest, len(kept))).to(device())
         alpha = kept[moments][:, None, None, None]
         noise = torch.randn_like(clean)
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
