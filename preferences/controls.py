@@ -43,6 +43,12 @@ class Optimiser(models.TextChoices):
     SPSA = "spsa", "Grad (SPSA)"
 
 
+class Asking(models.TextChoices):
+    GOOD_BAD = "good_bad", "Good or bad"
+    STARS = "stars", "1 to 5 stars"
+    BEST = "best", "The best of the batch"
+
+
 class Start(models.TextChoices):
     RANDOM = "random", "Random"
     PROMPT = "prompt", "Prompt"
@@ -75,6 +81,7 @@ _CONSTRAINTS: list[BaseConstraint] = [
         for name, (low, high) in RANGES.items()
     ),
     CheckConstraint(name="%(class)s_value_model", condition=Q(value_model__in=ValueModel.values)),
+    CheckConstraint(name="%(class)s_asking", condition=Q(asking__in=Asking.values)),
     CheckConstraint(name="%(class)s_optimiser", condition=Q(optimiser__in=Optimiser.values)),
     CheckConstraint(name="%(class)s_start", condition=Q(start__in=Start.values)),
 ]
@@ -84,7 +91,7 @@ class Controls(models.Model):
     """Abstract. Lengths are degrees in Latent (noise is moved by rotation) and plain lengths in PooledEmbed."""
 
     # The order in which the form shows them; the second group stays under "Advanced".
-    COMMON: ClassVar[tuple[str, ...]] = ("value_model", "start", "curation_size", "inference_batch")
+    COMMON: ClassVar[tuple[str, ...]] = ("asking", "value_model", "start", "curation_size", "inference_batch")
     ADVANCED: ClassVar[tuple[str, ...]] = (
         "delta_scale",
         "diff_steps",
@@ -119,6 +126,14 @@ class Controls(models.Model):
         "step_size": ("bayesian", "ridge", "xgboost"),
     }
 
+    asking = models.CharField(
+        "You say",
+        max_length=10,
+        choices=Asking.choices,
+        default=Asking.GOOD_BAD,
+        blank=True,
+        help_text="Change it whenever you like: nothing that you said is lost.",
+    )
     value_model = models.CharField(
         "Value model", max_length=20, choices=ValueModel.choices, default=ValueModel.BAYESIAN
     )

@@ -16,11 +16,11 @@ from generation.manager import ModelManager
 from generation.types import GenerationRequest, ModelSpec
 from preferences import leases, selectors
 from preferences.learning.config import LearningConfig
-from preferences.learning.feedback import Feedback
+from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars
 from preferences.learning.geometry import Ball, Geometry, Shell
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.value_models import VALUE_MODELS, ValueModel
-from preferences.models import Batch, Candidate, OptimizerState, Session
+from preferences.models import Batch, Candidate, OptimizerState, Rating, Session
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
     rng = np.random.default_rng([session.seed, batch.number, first.slot, first.attempt])
     state: Any = rng.bit_generator.state
     proposal = propose(
-        Feedback.of_labels(rows.X - anchor, rows.y, rows.moments),
+        Feedback(rows.X - anchor, tuple(judgment for said in rows.said for judgment in _judgments(said))),
         anchor,
         _geometry(batch, space, dimension),
         _config(batch),
@@ -97,6 +97,17 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
         rng_state=state,
     )
     return leases.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
+
+
+def _judgments(said: selectors.Said) -> list[Judgment]:
+    """What a rating is to the learner; a choice among one is nothing."""
+    first, *others = said.rows
+    match said.kind:
+        case Rating.Kind.STARS:
+            return [Stars(first, round(3 + 2 * said.value), said.batch_number)]
+        case Rating.Kind.BEST:
+            return [Choice(first, tuple(others))] if others else []
+    return [Label(first, said.value > 0, said.batch_number)]
 
 
 def _previous(batch: Batch) -> ValueModel | None:

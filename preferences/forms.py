@@ -10,7 +10,7 @@ from django.conf import settings
 from generation import spaces
 from generation.types import ModelSpec
 from preferences.controls import PROMPT_LIMIT, Controls, Optimiser
-from preferences.models import Session
+from preferences.models import Rating, Session
 
 SMALLEST_SIDE = 64
 # Left empty, these take the default of the chosen model or space.
@@ -37,12 +37,13 @@ class LearningForm(forms.ModelForm[Session]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in Controls.ONLY_FOR:
+        for name in (*Controls.ONLY_FOR, "asking"):
             self.fields[name].required = False
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         self._fill({name: getattr(self.instance, name) for name in Controls.ONLY_FOR})
+        data["asking"] = data.get("asking") or self.instance.asking
         if data.get("value_model") not in Controls.ONLY_FOR["optimiser"]:
             data["optimiser"] = Optimiser.OWN  # this value model has no choice, and the form shows none
         return data
@@ -161,7 +162,7 @@ class ControlsForm(LearningForm):
 
 
 class RatingForm(forms.Form):
-    value = forms.ChoiceField(choices=[("good", "Good"), ("bad", "Bad"), ("none", "No rating")])
+    value = forms.ChoiceField(choices=[(word, word) for word in (*Rating.WORDS, "none")])
     form_token = forms.UUIDField()
 
 

@@ -1,6 +1,7 @@
 """The tables. What must always hold is a constraint here, not a hope elsewhere."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.core.validators import MinValueValidator
@@ -166,6 +167,22 @@ class Rating(models.Model):
 
     class Kind(models.TextChoices):
         GOOD_BAD = "good_bad", "Good or bad"
+        STARS = "stars", "Stars"
+        BEST = "best", "Best of several"
+
+    # Of these a picture has one at a time: the last word counts. A choice stands beside others.
+    OF_ONE_PICTURE = (Kind.GOOD_BAD, Kind.STARS)
+    # What a person can say of a picture, as the kind of rating and its value.
+    WORDS: ClassVar[dict[str, tuple[str, float]]] = {
+        "good": (Kind.GOOD_BAD, 1.0),
+        "bad": (Kind.GOOD_BAD, -1.0),
+        "1": (Kind.STARS, -1.0),
+        "2": (Kind.STARS, -0.5),
+        "3": (Kind.STARS, 0.0),
+        "4": (Kind.STARS, 0.5),
+        "5": (Kind.STARS, 1.0),
+        "best": (Kind.BEST, 1.0),
+    }
 
     session = models.ForeignKey(Session, models.CASCADE, related_name="ratings")
     kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.GOOD_BAD)
@@ -178,7 +195,7 @@ class Rating(models.Model):
     class Meta:
         ordering = ("-id",)
         constraints = [
-            CheckConstraint(name="rating_kind", condition=Q(kind__in=["good_bad"])),
+            CheckConstraint(name="rating_kind", condition=Q(kind__in=["good_bad", "stars", "best"])),
             CheckConstraint(
                 name="rating_undone_after_answer",
                 condition=Q(undone_at__isnull=True) | Q(undone_at__gte=F("answered_at")),
@@ -190,7 +207,7 @@ class Rating(models.Model):
 
 
 class RatedCandidate(models.Model):
-    """What a rating says of one candidate: +1 good, -1 bad."""
+    """What a rating says of one candidate: from good (five stars) +1 to bad (one) -1; or best +1, and the others -1."""
 
     rating = models.ForeignKey(Rating, models.CASCADE, related_name="items")
     candidate = models.ForeignKey(Candidate, models.CASCADE, related_name="rated")

@@ -11,7 +11,8 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Session, Worker
+from preferences.controls import Asking
+from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Session, Worker
 
 User = AbstractBaseUser | AnonymousUser
 # A worker reports every few seconds; one that has been silent for longer than this is gone.
@@ -39,25 +40,50 @@ def candidate_of(user: User, candidate_id: int) -> Candidate:
     return rows.get(pk=candidate_id, batch__session__owner=user.pk)
 
 
+BUTTONS: dict[str, tuple[str, ...]] = {
+    Asking.GOOD_BAD: ("good", "bad"),
+    Asking.STARS: ("1", "2", "3", "4", "5"),
+    Asking.BEST: ("best",),
+}
+
+
+@dataclass(frozen=True)
+class Button:
+    """One thing that can be said of a tile; pressed again it is taken back."""
+
+    word: str
+    is_pressed: bool
+
+    @property
+    def value(self) -> str:
+        return "none" if self.is_pressed else self.word
+
+    @property
+    def label(self) -> str:
+        return "★" if self.word.isdigit() else self.word.capitalize()
+
+    @property
+    def name(self) -> str:
+        return f"{self.word} star{'s' * (self.word != '1')}" if self.word.isdigit() else self.label
+
+
 @dataclass
 class Tile:
     """A slot as the page shows it: its newest candidate and what was said of it."""
 
     candidate: Candidate
-    rating: str  # "good", "bad" or ""
+    rating: str  # the last of Rating.WORDS that was said, or ""
     form_token: uuid.UUID
+    asking: str  # a value of Asking
 
     @property
     def slot(self) -> int:
         return self.candidate.slot
 
     @property
-    def is_good(self) -> bool:
-        return self.rating == "good"
-
-    @property
-    def is_bad(self) -> bool:
-        return self.rating == "bad"
+    def asked(self) -> list[Button]:
+        """The buttons of the session's way of asking."""
+        return [Button(word, word == self.rating) for word in BUTTONS[self.asking]]
 
 
 @dataclass
@@ -135,55 +161,72 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
     heard = batch.worker_seen is not None and timezone.now() - batch.worker_seen < WORKER_SILENCE
     return BatchView(
         batch=batch,
-        tiles=_tiles(batch),
+        tiles=_tiles(batch, batch.session.asking),
         worker_state=batch.worker_state if heard else "offline",
         worker_error=batch.worker_error or "" if heard else "",
     )
 
 
-def _last_word() -> Subquery:
-    """What was said last of a candidate and not taken back: +1, -1 or null."""
-    said = RatedCandidate.objects.filter(candidate=OuterRef("pk"), rating__undone_at__isnull=True)
-    return Subquery(said.order_by("-rating_id").values("value")[:1])
+def _last_word(field: str = "value") -> Subquery:
+    """What was said last of a candidate itself and not taken back (its value, or another field), or null."""
+    of_it = Q(rating__kind__in=Rating.OF_ONE_PICTURE) | Q(value__gt=0)  # not: that another one is better
+    said = RatedCandidate.objects.filter(of_it, candidate=OuterRef("pk"), rating__undone_at__isnull=True)
+    return Subquery(said.order_by("-rating_id").values(field)[:1])
 
 
-def _tiles(batch: Batch) -> list[Tile]:
+def _tiles(batch: Batch, asking: str) -> list[Tile]:
     rows = (
         Candidate.objects.filter(batch=batch)
         .defer("vector")
-        .annotate(said=_last_word())
+        .annotate(said=_last_word(), kind=_last_word("rating__kind"))
         .order_by("slot", "-attempt")
         .distinct("slot")
     )
-    names = {1.0: "good", -1.0: "bad"}
-    return [Tile(row, names.get(row.said, ""), uuid.uuid4()) for row in rows]
+    words = {said: word for word, said in Rating.WORDS.items()}
+    return [Tile(row, words.get((row.kind, row.said), ""), uuid.uuid4(), asking) for row in rows]
+
+
+@dataclass(frozen=True)
+class Said:
+    """One rating: its kind, the rows that it is about (of a choice the best one first), its value, and the batch."""
+
+    kind: str
+    rows: tuple[int, ...]
+    value: float
+    batch_number: int
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """X: float32 [rows, d], vectors (not yet relative to the anchor); y: float64 [rows] in {+1, -1}.
-
-    moments [rows]: the number of the batch in which each was shown.
-    """
+    """X: float32 [rows, d], judged vectors, not yet relative to the anchor; and what was said of them."""
 
     X: npt.NDArray[np.float32]
-    y: npt.NDArray[np.float64]
-    moments: list[int]
+    said: tuple[Said, ...]
 
 
 def training_set(session: Session, dimension: int) -> TrainingSet:
-    """Every picture of the session that was rated, with the last word on it, in the order of drawing."""
-    rows = list(
-        Candidate.objects.filter(batch__session=session, state=Candidate.State.READY)
-        .annotate(said=_last_word())
-        .filter(said__isnull=False)
-        .order_by("pk")
-        .values_list("vector", "said", "batch__number")
+    """All that was said in the session and not taken back; of one picture by itself, the last word."""
+    said = RatedCandidate.objects.filter(rating__session=session, rating__undone_at__isnull=True)
+    items = said.order_by("rating_id", "-value", "pk").values_list(
+        "rating_id", "rating__kind", "candidate_id", "value", "candidate__batch__number"
     )
-    vectors = [np.frombuffer(bytes(vector or b""), "<f4") for vector, _, _ in rows]
-    X = np.stack(vectors) if vectors else np.empty((0, dimension), np.float32)
-    y = np.array([value for _, value, _ in rows], np.float64)
-    return TrainingSet(X.astype(np.float32), y, [number for _, _, number in rows])
+    vectors: dict[int, npt.NDArray[np.float32]] = {}
+    drawn = Candidate.objects.filter(rated__in=said, state=Candidate.State.READY).distinct().order_by("pk")
+    for pk, vector in drawn.values_list("pk", "vector"):
+        vectors[pk] = np.frombuffer(bytes(vector or b""), "<f4")
+    row = {pk: number for number, pk in enumerate(vectors)}
+    last: dict[int, Said] = {}
+    choices: dict[int, Said] = {}
+    for rating, kind, candidate, value, number in items:
+        if candidate not in row:
+            continue
+        if kind in Rating.OF_ONE_PICTURE:
+            last[candidate] = Said(kind, (row[candidate],), value, number)
+        else:
+            before = choices[rating].rows if rating in choices else ()
+            choices[rating] = Said(kind, (*before, row[candidate]), 1.0, number)
+    X = np.stack(list(vectors.values())) if vectors else np.empty((0, dimension), np.float32)
+    return TrainingSet(X.astype(np.float32), (*last.values(), *choices.values()))
 
 
 def pending_candidates(batch_id: int) -> list[Candidate]:

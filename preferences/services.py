@@ -11,13 +11,13 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from preferences.controls import Asking
 from preferences.models import Batch, Candidate, RatedCandidate, Rating, Session
 
 GOOD, BAD = 1.0, -1.0
-VALUES: Mapping[str, float | None] = {"good": GOOD, "bad": BAD, "none": None}
 
 
 class NotAllowed(Exception):
@@ -61,7 +61,7 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
     rated = _rated_ids(batch)
     ready = dict(batch.candidates.filter(state=Candidate.State.READY).values_list("id", "slot"))
     wanted = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
-    if session.unrated_is_bad:
+    if session.unrated_is_bad and session.asking != Asking.BEST:
         wanted = {pk: BAD for pk in ready if pk not in rated} | wanted
     strangers = wanted.keys() - ready.keys()
     if strangers:
@@ -104,10 +104,10 @@ def _queue(batch: Batch) -> None:
 
 @transaction.atomic
 def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | None:
-    """Say “good”, “bad” or “none” (take it back) of one picture.
+    """Say one of Rating.WORDS of one picture, or “none” (take it back).
 
-    With Form Submit off the rated slot is drawn anew: the batch to enqueue is returned, otherwise None.
-    The same form token twice is one event. Raises NotAllowed for a picture that is not there.
+    With Form Submit off the rated slot is drawn anew, or after “best” the next batch: what to enqueue is returned,
+    otherwise None. The same form token twice is one event. Raises NotAllowed for a picture that is not there.
     """
     batch = Batch.objects.select_for_update().get(pk=candidate.batch_id)
     session = batch.session
@@ -115,24 +115,59 @@ def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | Non
         raise NotAllowed("This picture is not there yet: rate it when it has been drawn.")
     if Rating.objects.filter(form_token=form_token).exists():
         return None
-    number = VALUES[value]
-    if number is None:
+    if value == "none":
         _undo(candidate)
         return None
-    _add_rating(session, candidate.pk, number, form_token, candidate.drawn_at)
+    kind, number = Rating.WORDS[value]
+    if kind == Rating.Kind.BEST:
+        return _choose_best(session, batch, candidate, form_token)
+    _add_rating(session, candidate.pk, number, form_token, candidate.drawn_at, kind)
     is_newest = not session.batches.filter(number__gt=batch.number).exists()
     if session.form_submit or batch.state == Batch.State.FAILED or not is_newest:
         return None
     return _redraw(session, batch, candidate)
 
 
-def _add_rating(session: Session, candidate_id: int, value: float, token: uuid.UUID, shown_at: datetime | None) -> None:
-    rating = Rating.objects.create(session=session, form_token=token, shown_at=shown_at)
+def _add_rating(
+    session: Session,
+    candidate_id: int,
+    value: float,
+    token: uuid.UUID,
+    shown_at: datetime | None,
+    kind: str = Rating.Kind.GOOD_BAD,
+) -> None:
+    rating = Rating.objects.create(session=session, kind=kind, form_token=token, shown_at=shown_at)
     RatedCandidate.objects.create(rating=rating, candidate_id=candidate_id, value=value)
 
 
+def _choose_best(session: Session, batch: Batch, best: Candidate, token: uuid.UUID) -> Batch | None:
+    """The picture is the best of those that the page shows; an earlier choice in this batch is taken back."""
+    if batch.is_active:
+        raise NotAllowed("This batch is still being drawn: choose the best when you have seen all of it.")
+    earlier = Rating.objects.filter(kind=Rating.Kind.BEST, items__candidate__batch=batch, undone_at__isnull=True)
+    Rating.objects.filter(pk__in=earlier.values("pk")).update(undone_at=timezone.now())
+    rating = Rating.objects.create(session=session, kind=Rating.Kind.BEST, form_token=token, shown_at=batch.finished_at)
+    others = [pk for pk in _shown(batch).values_list("pk", flat=True) if pk != best.pk]
+    RatedCandidate.objects.bulk_create(
+        [
+            RatedCandidate(rating=rating, candidate=best, value=GOOD),
+            *(RatedCandidate(rating=rating, candidate_id=pk, value=BAD) for pk in others),
+        ]
+    )
+    return None if session.form_submit else submit_batch(session, batch.number, [], [])
+
+
 def _undo(candidate: Candidate) -> None:
-    Rating.objects.filter(items__candidate=candidate, undone_at__isnull=True).update(undone_at=timezone.now())
+    """Take back what was said of this picture; what was said of others beside it stands."""
+    of_it = Q(kind__in=Rating.OF_ONE_PICTURE) | Q(kind=Rating.Kind.BEST, items__value__gt=0)
+    said = Rating.objects.filter(of_it, items__candidate=candidate, undone_at__isnull=True)
+    Rating.objects.filter(pk__in=said.values("pk")).update(undone_at=timezone.now())
+
+
+def _shown(batch: Batch) -> QuerySet[Candidate]:
+    """The pictures that the batch's page shows: the last attempt in each slot, if it is drawn."""
+    later = Candidate.objects.filter(batch=batch, slot=OuterRef("slot"), attempt__gt=OuterRef("attempt"))
+    return batch.candidates.filter(~Exists(later), state=Candidate.State.READY)
 
 
 def _rated_ids(batch: Batch) -> set[int]:
@@ -148,9 +183,7 @@ def _redraw(session: Session, batch: Batch, candidate: Candidate) -> Batch | Non
     slots = [(candidate.slot, candidate.attempt)]
     if session.regenerate_all:
         rated = _rated_ids(batch)
-        later = Candidate.objects.filter(batch=batch, slot=OuterRef("slot"), attempt__gt=OuterRef("attempt"))
-        current = batch.candidates.filter(~Exists(later), state=Candidate.State.READY)
-        slots = [(row.slot, row.attempt) for row in current if row.pk == candidate.pk or row.pk not in rated]
+        slots = [(row.slot, row.attempt) for row in _shown(batch) if row.pk == candidate.pk or row.pk not in rated]
     Candidate.objects.bulk_create(Candidate(batch=batch, slot=slot, attempt=n + 1) for slot, n in slots)
     Batch.objects.filter(pk=batch.pk).update(**session.controls())
     if batch.state != Batch.State.READY:

@@ -105,6 +105,10 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
         return _refuse(request, str(error), status=409)
     if redrawn is not None:
         tasks.enqueue(redrawn.pk)
+        if redrawn.pk != batch.pk:  # the best was chosen, and that was all this batch was for
+            if getattr(request, "htmx", False):
+                return HttpResponse(headers={"HX-Redirect": _batch_url(redrawn)})
+            return redirect(_batch_url(redrawn))
     if not getattr(request, "htmx", False):
         return redirect(_batch_url(batch) + f"#tile-{candidate.slot}")
     view = _batch_view(request, batch.session_id, batch.number)

@@ -204,3 +204,70 @@ def test_trees_go_on_from_the_last_batch_and_old_parameters_are_let_go(manager):
     older, newer = OptimizerState.objects.filter(metrics__has_key="trees").order_by("pk")
     assert older.parameters is None
     assert newer.parameters is not None
+
+
+def test_stars(client, manager):
+    session = SessionFactory(asking="stars", value_model="bayesian")
+    one, two, three, _ = draw(session.batches.get(), manager).candidates.all()
+    rate(client, one, "5")
+    rate(client, two, "3")
+    rate(client, three, "2")
+    rate(client, three, "1")  # the last word
+    page = client.get(f"/s/{session.pk}/").content.decode()
+    assert page.count('aria-pressed="true"') == 3
+    assert 'aria-label="5 stars"' in page
+    said = selectors.training_set(session, 256).said
+    assert [(s.kind, s.value) for s in said] == [("stars", 1.0), ("stars", 0.0), ("stars", -1.0)]
+    draw(services.submit_batch(session, 1, [], []), manager)
+    assert OptimizerState.objects.get(batch__number=2).metrics["rows"] == 3
+
+
+def test_the_best_of_the_batch(client, manager):
+    session = SessionFactory(asking="best", value_model="bayesian")
+    one, two, three, four = draw(session.batches.get(), manager).candidates.all()
+    rate(client, one, "best")
+    rate(client, two, "best")  # a change of mind: one batch has one best
+    page = client.get(f"/s/{session.pk}/").content.decode()
+    assert page.count('aria-pressed="true"') == 1
+    assert selectors.rating_counts(session) == (1, 0)
+    (said,) = selectors.training_set(session, 256).said
+    rows = list(Candidate.objects.filter(pk__in=[one.pk, two.pk, three.pk, four.pk]).order_by("pk"))
+    assert rows[said.rows[0]] == two
+    assert len(said.rows) == 4
+    rate(client, one, "none")  # nothing was said of it by itself
+    assert len(selectors.training_set(session, 256).said) == 1
+    rate(client, two, "none")
+    assert selectors.training_set(session, 256).said == ()
+
+
+def test_without_form_submit_the_best_one_leads_to_the_next_batch(client, manager):
+    session = SessionFactory(asking="best", form_submit=False)
+    candidate = draw(session.batches.get(), manager).candidates.first()
+    answer = rate(client, candidate, "best")
+    assert answer.headers["Location"] == f"/s/{session.pk}/2/"
+    form = {"value": "best", "form_token": str(uuid.uuid4())}
+    htmx = client.post(f"/candidates/{candidate.pk}/rate", form, headers={"HX-Request": "true"})
+    assert htmx.headers["HX-Redirect"] == f"/s/{session.pk}/2/"
+    assert session.batches.count() == 2
+
+
+def test_a_change_of_the_way_of_asking_loses_nothing(client, manager):
+    session = SessionFactory(value_model="bayesian")
+    one, two, *_ = draw(session.batches.get(), manager).candidates.all()
+    rate(client, one, "good")
+    services.update_controls(session, {"asking": "stars"})
+    rate(client, two, "4")
+    services.update_controls(session, {"asking": "best"})
+    rate(client, two, "best")
+    kinds = [said.kind for said in selectors.training_set(session, 256).said]
+    assert kinds == ["good_bad", "stars", "best"]
+    draw(services.submit_batch(session, 1, [], []), manager)
+    assert OptimizerState.objects.get(batch__number=2).metrics["rows"] == 4
+
+
+def test_the_best_waits_for_the_whole_batch(client, manager, session):
+    batch = draw(session.batches.get(), manager)
+    Batch.objects.filter(pk=batch.pk).update(state=Batch.State.QUEUED)
+    answer = rate(client, batch.candidates.first(), "best")
+    assert answer.status_code == 409
+    assert "when you have seen all of it" in answer.content.decode()

@@ -10,15 +10,19 @@ document.addEventListener("htmx:beforeRequest", (event) => {
 document.addEventListener("rated", ({ detail }) => {
   const tile = document.querySelector(`[data-candidate="${detail.candidate}"]`);
   if (!tile) return;
-  tile.classList.remove("good", "bad");
-  if (detail.rating !== "none") tile.classList.add(detail.rating);
+  if (detail.rating === "best") for (const other of document.querySelectorAll(".tile.best")) say(other, "none");
+  say(tile, detail.rating);
   tile.querySelector("[name=form_token]").value = detail.token;
+});
+function say(tile, rating) {
+  tile.classList.remove("good", "bad", "best");
+  if (["good", "bad", "best"].includes(rating)) tile.classList.add(rating);
   for (const button of tile.querySelectorAll("[data-rating]")) {
-    const pressed = button.dataset.rating === detail.rating;
+    const pressed = button.dataset.rating === rating;
     button.setAttribute("aria-pressed", String(pressed));
     button.value = pressed ? "none" : button.dataset.rating;
   }
-});
+}
 
 // A request that failed says so, instead of a click that does nothing.
 function tell(sentence) {
@@ -36,7 +40,7 @@ document.addEventListener("htmx:responseError", ({ detail }) => {
   tell(page.querySelector("[role=alert]")?.textContent || "That did not work: reload the page and try again.");
 });
 
-// Keys: arrows walk through the tiles, g and b rate. Silent while typing.
+// Keys: arrows walk through the tiles; g, b, 1 to 5 and t (the best) rate. Silent while typing.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
   const tiles = [...document.querySelectorAll(".tile.ready")];
@@ -45,12 +49,13 @@ document.addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (step) {
     const next = here < 0 ? 0 : Math.min(Math.max(here + step, 0), tiles.length - 1);
-    tiles[next].querySelector("[data-rating=good]").focus();
+    tiles[next].querySelector("[data-rating]").focus();
     event.preventDefault();
-  } else if (here >= 0 && (event.key === "g" || event.key === "b")) {
-    const rating = event.key === "g" ? "good" : "bad";
-    const button = tiles[here].querySelector(`[data-rating=${rating}]`);
-    button.focus();
-    button.click();
+    return;
   }
+  const rating = { g: "good", b: "bad", t: "best" }[event.key] || event.key;
+  const button = here < 0 ? null : tiles[here].querySelector(`[data-rating="${CSS.escape(rating)}"]`);
+  if (!button) return;
+  button.focus();
+  button.click();
 });
