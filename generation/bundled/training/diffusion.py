@@ -1,4 +1,4 @@
-"""Joint training of the text encoder and the U-Net on the autoencoder's latents: v-prediction, EMA."""
+"""Training of the U-Net on the autoencoder's latents and the text encoder's states: v-prediction."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from generation.bundled.architecture import POCKET, build_pipeline
 from generation.bundled.captions import loosely, phrases, sentence
 from generation.bundled.scenes import Scene
 from generation.bundled.training.common import FOLDER, Moment, device, load_average, load_pictures, train
+from generation.bundled.training.text import load_text
 from generation.bundled.training.vae import encode, load_vae
 
 NAME = "diffusion"
@@ -44,7 +45,7 @@ def training_tokens(pipe: StableDiffusionPipeline, scenes: list[Scene], rng: np.
 
 
 def train_diffusion(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
-    """Train for `minutes`, going on from the checkpoint; returns its path. The autoencoder comes first.
+    """Train for `minutes`, going on from the checkpoint; returns its path. Autoencoder and text encoder come first.
 
     The loss is the plain mean square of the velocity (Salimans & Ho 2022); noisy moments, where layout and the
     prompt's words are decided, come more often.
@@ -54,7 +55,7 @@ def train_diffusion(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Pat
     _, scenes = load_pictures(folder)
     tokens = training_tokens(pipe, scenes, np.random.default_rng(seed))
     empty = pipe.tokenizer("", padding="max_length", return_tensors="pt").input_ids[0]
-    unet, text = pipe.unet.to(device()).train(), pipe.text_encoder.to(device()).train()
+    unet, text = pipe.unet.to(device()).train(), load_text(folder)[0].to(device())
     kept = pipe.scheduler.alphas_cumprod.to(device())
 
     def loss(moment: Moment) -> tuple[torch.Tensor, float]:
@@ -68,20 +69,23 @@ def train_diffusion(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Pat
         noise = torch.randn_like(clean)
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
         target = alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
-        error = mse_loss(unet(noisy, moments, text(words.to(device()))[0]).sample, target)
+        with torch.no_grad():
+            states = text(words.to(device()))[0]
+        error = mse_loss(unet(noisy, moments, states).sample, target)
         return error, error.item()
 
-    return train(NAME, torch.nn.ModuleList([unet, text]), loss, minutes=minutes, rate=RATE, seed=seed, folder=folder)
+    return train(NAME, unet, loss, minutes=minutes, rate=RATE, seed=seed, folder=folder)
 
 
 def load_trained(folder: Path = FOLDER) -> StableDiffusionPipeline:
-    """The pipeline with the trained autoencoder and the averaged U-Net and text encoder, float32, on the CPU.
+    """The pipeline of the trained parts, with averaged weights, float32, on the CPU.
 
-    Raises FileNotFoundError if one of the two has not been trained.
+    Raises FileNotFoundError if one of them has not been trained.
     """
     pipe = build_pipeline(POCKET)
     pipe.vae.load_state_dict(load_vae(folder)[0].state_dict())
-    load_average(NAME, torch.nn.ModuleList([pipe.unet, pipe.text_encoder]), folder)
+    pipe.text_encoder.load_state_dict(load_text(folder)[0].state_dict())
+    load_average(NAME, pipe.unet, folder)
     return pipe
 
 

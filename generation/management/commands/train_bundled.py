@@ -12,7 +12,8 @@ MODEL = BUILTIN["pocket-landscapes"]
 ENCODER = WEIGHTS / "pocket-siglip"
 TRAININGS = {
     "vae": ("the autoencoder", 30),
-    "diffusion": ("the U-Net and its text encoder, after the autoencoder", 90),
+    "text": ("the text encoder", 5),
+    "diffusion": ("the U-Net, after autoencoder and text encoder", 90),
     "siglip": ("the image-text encoder", 20),
     "classifier": ("the judge that the report asks", 6),
 }
@@ -52,6 +53,11 @@ class Command(BaseCommand):
         from generation.bundled.training.vae import train_vae  # noqa: PLC0415
 
         train_vae(minutes, seed)
+
+    def text(self, minutes: float, seed: int, **options: Any) -> None:
+        from generation.bundled.training.text import train_text  # noqa: PLC0415
+
+        train_text(minutes, seed)
 
     def diffusion(self, minutes: float, seed: int, **options: Any) -> None:
         from generation.bundled.training.diffusion import train_diffusion  # noqa: PLC0415

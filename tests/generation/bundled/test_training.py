@@ -13,7 +13,9 @@ from generation.bundled.training.card import BEGIN, END, write_card
 from generation.bundled.training.classifier import Classifier
 from generation.bundled.training.report import CEILINGS, FLOORS, entropy, missed, summary
 from generation.bundled.training.siglip import agree, scene_codes, sigmoid_loss
+from generation.bundled.training.text import build_reader
 from generation.bundled.training.vae import encode, fit_components, fold_normalisation, gradient_loss, project
+from generation.bundled.vocabulary import build_tokenizer
 
 PLAIN = {name: values[0] for name, values in CHOICES.items()}
 
@@ -152,3 +154,17 @@ def test_the_card_keeps_its_words_around_new_figures(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no place"):
         write_card(card, "new")
     assert card.read_text() == "no marks"
+
+
+def test_the_reader_tells_the_words_apart_and_what_is_not_said() -> None:
+    reader = build_reader().eval()
+    tokens = build_tokenizer(POCKET.words, POCKET.tokens)(
+        ["a landscape with tall mountains", "a landscape with no mountains"],
+        padding="max_length",
+        return_tensors="pt",
+    ).input_ids
+    logits = reader(tokens)
+    assert [part.shape[1] for part in logits] == [len(values) + 1 for values in CHOICES.values()]
+    states = reader.encoder(tokens)[0]
+    # From the words that differ on, all later states must know of it: a text encoder that has run away does not.
+    assert (states[0, 5:] - states[1, 5:]).norm(dim=-1).min() > 0.01 * states[0].norm(dim=-1).mean()
