@@ -141,6 +141,17 @@ class Feedback:
         """Which rows are rather bad than good [rows], bool."""
         return self.values < 0
 
+    def __str__(self) -> str:
+        """For the user: "2 good and 1 bad pictures, 3 pictures with stars, 1 choice"."""
+        labels = [judgment for judgment in self.judgments if isinstance(judgment, Label)]
+        good = sum(label.good for label in labels)
+        counts = {
+            f"{good} good and {len(labels) - good} bad pictures": len(labels),
+            "{} picture{} with stars": sum(isinstance(judgment, Stars) for judgment in self.judgments),
+            "{} choice{}": sum(isinstance(judgment, Choice | Tie) for judgment in self.judgments),
+        }
+        return ", ".join(text.format(count, "s" * (count != 1)) for text, count in counts.items() if count)
+
     @cached_property
     def gram(self) -> Floats:
         """Inner products of the rows [rows, rows]."""

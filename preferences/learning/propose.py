@@ -68,7 +68,7 @@ def propose(
     began = time.perf_counter()
     try:
         model = kind().fit(feedback, config, previous if isinstance(previous, kind) else None)
-        note = f"The {model.label} model learned from {good.sum()} good and {bad.sum()} bad pictures."
+        note = f"The {model.label} model learned from {feedback}."
     except CannotFit as reason:
         model, note = None, f"Exploring: {reason}"
     seconds = time.perf_counter() - began

@@ -33,6 +33,11 @@ def test_every_kind_counts_for_models_that_know_numbers_only():
     assert feedback.bad.tolist() == [False, True, True, False, False]
 
 
+def test_it_tells_a_person_what_it_holds():
+    assert str(Feedback(rows(5), tuple(EVERY_KIND))) == "1 good and 1 bad pictures, 3 pictures with stars, 3 choices"
+    assert str(Feedback(rows(2), (Choice(0, (1,)),))) == "1 choice"
+
+
 def test_a_ranking_is_its_choices():
     assert ranking([2, 0, 1]) == [Choice(2, (0, 1)), Choice(0, (1,))]
 
