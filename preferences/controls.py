@@ -47,6 +47,7 @@ class Asking(models.TextChoices):
     GOOD_BAD = "good_bad", "Good or bad"
     STARS = "stars", "1 to 5 stars"
     BEST = "best", "The best of the batch"
+    PAIRS = "pairs", "The better of two"
 
 
 class Start(models.TextChoices):

@@ -14,9 +14,9 @@ from generation import images, registry, spaces
 from generation.errors import Cancelled, GenerationError
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, ModelSpec
-from preferences import leases, selectors
+from preferences import leases, selectors, training
 from preferences.learning.config import LearningConfig
-from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars
+from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars, Tie
 from preferences.learning.geometry import Ball, Geometry, Shell
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.value_models import VALUE_MODELS, ValueModel
@@ -74,7 +74,7 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
     space = spaces.get(spec, session.space)
     dimension = space.dimension(spec, session.width, session.height)
     anchor = anchor_for(session.prompt, dimension, "noise" if space.is_noise else "zero")
-    rows = selectors.training_set(session, dimension)
+    rows = training.training_set(session, dimension)
     # Seeded by what identifies the proposal, so that a worker that takes over proposes the same again.
     first = candidates[0]
     rng = np.random.default_rng([session.seed, batch.number, first.slot, first.attempt])
@@ -99,21 +99,23 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
     return leases.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
 
 
-def _judgments(said: selectors.Said) -> list[Judgment]:
-    """What a rating is to the learner; a choice among one is nothing."""
+def _judgments(said: training.Said) -> list[Judgment]:
+    """What a rating is to the learner; a choice of one among one is nothing."""
     first, *others = said.rows
-    match said.kind:
-        case Rating.Kind.STARS:
-            return [Stars(first, round(3 + 2 * said.value), said.batch_number)]
-        case Rating.Kind.BEST:
-            return [Choice(first, tuple(others))] if others else []
-    return [Label(first, said.value > 0, said.batch_number)]
+    best, moment = said.values[0], said.batch_number
+    if said.kind == Rating.Kind.STARS:
+        return [Stars(first, round(3 + 2 * best), moment)]
+    if said.kind == Rating.Kind.GOOD_BAD or best < 0:  # or two that are both bad
+        return [Label(row, best > 0, moment) for row in said.rows]
+    if not others:
+        return []
+    return [Tie(first, others[0]) if best == 0 else Choice(first, tuple(others))]
 
 
 def _previous(batch: Batch) -> ValueModel | None:
     """The model to go on from, if its kind does that and there is one."""
     kind = VALUE_MODELS[batch.value_model]
-    saved = selectors.last_parameters(batch.session, batch.value_model) if kind.starts_warm else None
+    saved = training.last_parameters(batch.session, batch.value_model) if kind.starts_warm else None
     return None if saved is None else kind.load(saved)
 
 

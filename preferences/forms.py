@@ -166,6 +166,13 @@ class RatingForm(forms.Form):
     form_token = forms.UUIDField()
 
 
+class CompareForm(forms.Form):
+    first = forms.IntegerField()
+    second = forms.IntegerField()
+    answer = forms.ChoiceField(choices=[(answer, answer) for answer in Rating.ANSWERS])
+    form_token = forms.UUIDField()
+
+
 class BatchRatingsForm(forms.Form):
     """The whole-batch form: ids of the good and the bad pictures, as many of each as were ticked."""
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import CheckConstraint, F, Q, UniqueConstraint
+from django.db.models import CheckConstraint, Exists, F, OuterRef, Q, QuerySet, UniqueConstraint
 from pgvector.django import VectorField
 
 from preferences.controls import PROMPT_LIMIT, Controls
@@ -110,6 +110,11 @@ class Batch(Controls):
     def is_active(self) -> bool:
         return self.state in self.ACTIVE
 
+    def shown(self) -> "QuerySet[Candidate]":
+        """The pictures that its page shows: the last attempt in each slot, if it is drawn."""
+        later = Candidate.objects.filter(batch=self, slot=OuterRef("slot"), attempt__gt=OuterRef("attempt"))
+        return Candidate.objects.filter(~Exists(later), batch=self, state=Candidate.State.READY)
+
 
 class Candidate(models.Model):
     """One picture of a batch. A slot that is drawn anew gets the next attempt; the rated row stays."""
@@ -169,9 +174,12 @@ class Rating(models.Model):
         GOOD_BAD = "good_bad", "Good or bad"
         STARS = "stars", "Stars"
         BEST = "best", "Best of several"
+        PAIR = "pair", "Better of two"
+        SKIP = "skip", "Two skipped"
 
     # Of these a picture has one at a time: the last word counts. A choice stands beside others.
     OF_ONE_PICTURE = (Kind.GOOD_BAD, Kind.STARS)
+    OF_TWO_PICTURES = (Kind.PAIR, Kind.SKIP)
     # What a person can say of a picture, as the kind of rating and its value.
     WORDS: ClassVar[dict[str, tuple[str, float]]] = {
         "good": (Kind.GOOD_BAD, 1.0),
@@ -182,6 +190,14 @@ class Rating(models.Model):
         "4": (Kind.STARS, 0.5),
         "5": (Kind.STARS, 1.0),
         "best": (Kind.BEST, 1.0),
+    }
+    # What a person can say of two pictures, as the kind of rating and the values of the first and the second.
+    ANSWERS: ClassVar[dict[str, tuple[str, float, float]]] = {
+        "first": (Kind.PAIR, 1.0, -1.0),
+        "second": (Kind.PAIR, -1.0, 1.0),
+        "tie": (Kind.PAIR, 0.0, 0.0),
+        "both_bad": (Kind.PAIR, -1.0, -1.0),
+        "skip": (Kind.SKIP, 0.0, 0.0),
     }
 
     session = models.ForeignKey(Session, models.CASCADE, related_name="ratings")
@@ -195,7 +211,7 @@ class Rating(models.Model):
     class Meta:
         ordering = ("-id",)
         constraints = [
-            CheckConstraint(name="rating_kind", condition=Q(kind__in=["good_bad", "stars", "best"])),
+            CheckConstraint(name="rating_kind", condition=Q(kind__in=["good_bad", "stars", "best", "pair", "skip"])),
             CheckConstraint(
                 name="rating_undone_after_answer",
                 condition=Q(undone_at__isnull=True) | Q(undone_at__gte=F("answered_at")),

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-import numpy as np
-import numpy.typing as npt
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
@@ -44,6 +42,7 @@ BUTTONS: dict[str, tuple[str, ...]] = {
     Asking.GOOD_BAD: ("good", "bad"),
     Asking.STARS: ("1", "2", "3", "4", "5"),
     Asking.BEST: ("best",),
+    Asking.PAIRS: (),  # they have a page of their own
 }
 
 
@@ -169,7 +168,7 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
 
 def _last_word(field: str = "value") -> Subquery:
     """What was said last of a candidate itself and not taken back (its value, or another field), or null."""
-    of_it = Q(rating__kind__in=Rating.OF_ONE_PICTURE) | Q(value__gt=0)  # not: that another one is better
+    of_it = Q(rating__kind__in=Rating.OF_ONE_PICTURE) | Q(rating__kind=Rating.Kind.BEST, value__gt=0)
     said = RatedCandidate.objects.filter(of_it, candidate=OuterRef("pk"), rating__undone_at__isnull=True)
     return Subquery(said.order_by("-rating_id").values(field)[:1])
 
@@ -187,46 +186,44 @@ def _tiles(batch: Batch, asking: str) -> list[Tile]:
 
 
 @dataclass(frozen=True)
-class Said:
-    """One rating: its kind, the rows that it is about (of a choice the best one first), its value, and the batch."""
+class Pair:
+    """Two pictures to compare, and how far the comparing has come."""
 
-    kind: str
-    rows: tuple[int, ...]
-    value: float
-    batch_number: int
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """X: float32 [rows, d], judged vectors, not yet relative to the anchor; and what was said of them."""
-
-    X: npt.NDArray[np.float32]
-    said: tuple[Said, ...]
+    first: Candidate
+    second: Candidate
+    answered: int
+    total: int
+    form_token: uuid.UUID
 
 
-def training_set(session: Session, dimension: int) -> TrainingSet:
-    """All that was said in the session and not taken back; of one picture by itself, the last word."""
-    said = RatedCandidate.objects.filter(rating__session=session, rating__undone_at__isnull=True)
-    items = said.order_by("rating_id", "-value", "pk").values_list(
-        "rating_id", "rating__kind", "candidate_id", "value", "candidate__batch__number"
+def next_pair(batch: Batch) -> tuple[Pair | None, int]:
+    """The next two pictures of a batch to compare, or None; and how many pairs have been answered.
+
+    A knock-out: neighbours first, then those that were preferred, until one is left. After a tie the first goes on;
+    after “both bad” and a skipped pair neither does.
+    """
+    left = list(batch.shown().order_by("slot").defer("vector"))
+    items = RatedCandidate.objects.filter(
+        rating__kind__in=Rating.OF_TWO_PICTURES, rating__undone_at__isnull=True, candidate__batch=batch
     )
-    vectors: dict[int, npt.NDArray[np.float32]] = {}
-    drawn = Candidate.objects.filter(rated__in=said, state=Candidate.State.READY).distinct().order_by("pk")
-    for pk, vector in drawn.values_list("pk", "vector"):
-        vectors[pk] = np.frombuffer(bytes(vector or b""), "<f4")
-    row = {pk: number for number, pk in enumerate(vectors)}
-    last: dict[int, Said] = {}
-    choices: dict[int, Said] = {}
-    for rating, kind, candidate, value, number in items:
-        if candidate not in row:
-            continue
-        if kind in Rating.OF_ONE_PICTURE:
-            last[candidate] = Said(kind, (row[candidate],), value, number)
-        else:
-            before = choices[rating].rows if rating in choices else ()
-            choices[rating] = Said(kind, (*before, row[candidate]), 1.0, number)
-    X = np.stack(list(vectors.values())) if vectors else np.empty((0, dimension), np.float32)
-    return TrainingSet(X.astype(np.float32), (*last.values(), *choices.values()))
+    answers: dict[int, dict[int, float]] = {}
+    for rating, kind, candidate, value in items.values_list("rating_id", "rating__kind", "candidate_id", "value"):
+        answers.setdefault(rating, {})[candidate] = -1.0 if kind == Rating.Kind.SKIP else value
+    by_pair = {frozenset(said): said for said in answers.values()}
+    total = max(0, len(left) - 1)
+    while len(left) > 1:
+        winners = []
+        for i in range(0, len(left), 2):
+            two = left[i : i + 2]
+            said = by_pair.get(frozenset(one.pk for one in two))
+            if len(two) == 1:
+                winners += two
+            elif said is None:
+                return Pair(two[0], two[1], len(answers), total, uuid.uuid4()), len(answers)
+            else:
+                winners += [max(two, key=lambda one: said[one.pk])] if max(said.values()) >= 0 else []
+        left = winners
+    return None, len(answers)
 
 
 def pending_candidates(batch_id: int) -> list[Candidate]:
@@ -238,13 +235,6 @@ def rating_counts(session: Session) -> tuple[int, int]:
     rows = Candidate.objects.filter(batch__session=session).annotate(said=_last_word())
     counts = rows.aggregate(good=Count("pk", filter=Q(said__gt=0)), bad=Count("pk", filter=Q(said__lt=0)))
     return counts["good"], counts["bad"]
-
-
-def last_parameters(session: Session, value_model: str) -> bytes | None:
-    """The saved state of the session's last fitted model, if it was of this kind."""
-    states = OptimizerState.objects.filter(batch__session=session, value_model=value_model, parameters__isnull=False)
-    saved = states.values_list("parameters", flat=True).first()
-    return None if saved is None else bytes(saved)
 
 
 def last_learned(session: Session) -> OptimizerState | None:

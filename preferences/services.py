@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q
 from django.utils import timezone
 
 from preferences.controls import Asking
@@ -61,7 +61,7 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
     rated = _rated_ids(batch)
     ready = dict(batch.candidates.filter(state=Candidate.State.READY).values_list("id", "slot"))
     wanted = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
-    if session.unrated_is_bad and session.asking != Asking.BEST:
+    if session.unrated_is_bad and session.asking not in (Asking.BEST, Asking.PAIRS):
         wanted = {pk: BAD for pk in ready if pk not in rated} | wanted
     strangers = wanted.keys() - ready.keys()
     if strangers:
@@ -147,7 +147,7 @@ def _choose_best(session: Session, batch: Batch, best: Candidate, token: uuid.UU
     earlier = Rating.objects.filter(kind=Rating.Kind.BEST, items__candidate__batch=batch, undone_at__isnull=True)
     Rating.objects.filter(pk__in=earlier.values("pk")).update(undone_at=timezone.now())
     rating = Rating.objects.create(session=session, kind=Rating.Kind.BEST, form_token=token, shown_at=batch.finished_at)
-    others = [pk for pk in _shown(batch).values_list("pk", flat=True) if pk != best.pk]
+    others = [pk for pk in batch.shown().values_list("pk", flat=True) if pk != best.pk]
     RatedCandidate.objects.bulk_create(
         [
             RatedCandidate(rating=rating, candidate=best, value=GOOD),
@@ -157,17 +157,37 @@ def _choose_best(session: Session, batch: Batch, best: Candidate, token: uuid.UU
     return None if session.form_submit else submit_batch(session, batch.number, [], [])
 
 
+@transaction.atomic
+def compare(batch: Batch, first: int, second: int, answer: str, form_token: uuid.UUID) -> None:
+    """Say one of Rating.ANSWERS of two candidates (ids) of a batch. The same form token twice is one event.
+
+    Raises NotAllowed for pictures that are not there.
+    """
+    Batch.objects.select_for_update().get(pk=batch.pk)
+    if Rating.objects.filter(form_token=form_token).exists():
+        return
+    if first == second or batch.shown().filter(pk__in=(first, second)).count() < 2:
+        raise NotAllowed("These two pictures are not both in this batch: reload the page.")
+    kind, of_first, of_second = Rating.ANSWERS[answer]
+    rating = Rating.objects.create(session=batch.session, kind=kind, form_token=form_token, shown_at=batch.finished_at)
+    RatedCandidate.objects.create(rating=rating, candidate_id=first, value=of_first)
+    RatedCandidate.objects.create(rating=rating, candidate_id=second, value=of_second)
+
+
+@transaction.atomic
+def undo_compare(batch: Batch) -> None:
+    """Take back the last answer about a pair of this batch, if there is one."""
+    answers = Rating.objects.filter(kind__in=Rating.OF_TWO_PICTURES, items__candidate__batch=batch)
+    last = answers.filter(undone_at__isnull=True).order_by("-pk").first()
+    if last is not None:
+        Rating.objects.filter(pk=last.pk).update(undone_at=timezone.now())
+
+
 def _undo(candidate: Candidate) -> None:
     """Take back what was said of this picture; what was said of others beside it stands."""
     of_it = Q(kind__in=Rating.OF_ONE_PICTURE) | Q(kind=Rating.Kind.BEST, items__value__gt=0)
     said = Rating.objects.filter(of_it, items__candidate=candidate, undone_at__isnull=True)
     Rating.objects.filter(pk__in=said.values("pk")).update(undone_at=timezone.now())
-
-
-def _shown(batch: Batch) -> QuerySet[Candidate]:
-    """The pictures that the batch's page shows: the last attempt in each slot, if it is drawn."""
-    later = Candidate.objects.filter(batch=batch, slot=OuterRef("slot"), attempt__gt=OuterRef("attempt"))
-    return batch.candidates.filter(~Exists(later), state=Candidate.State.READY)
 
 
 def _rated_ids(batch: Batch) -> set[int]:
@@ -183,7 +203,7 @@ def _redraw(session: Session, batch: Batch, candidate: Candidate) -> Batch | Non
     slots = [(candidate.slot, candidate.attempt)]
     if session.regenerate_all:
         rated = _rated_ids(batch)
-        slots = [(row.slot, row.attempt) for row in _shown(batch) if row.pk == candidate.pk or row.pk not in rated]
+        slots = [(row.slot, row.attempt) for row in batch.shown() if row.pk == candidate.pk or row.pk not in rated]
     Candidate.objects.bulk_create(Candidate(batch=batch, slot=slot, attempt=n + 1) for slot, n in slots)
     Batch.objects.filter(pk=batch.pk).update(**session.controls())
     if batch.state != Batch.State.READY:

@@ -14,7 +14,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from preferences import selectors, services, tasks
-from preferences.forms import BatchRatingsForm, ControlsForm, RatingForm, SessionForm
+from preferences.forms import BatchRatingsForm, CompareForm, ControlsForm, RatingForm, SessionForm
 from preferences.models import Batch, Candidate, Session
 
 SESSIONS_SHOWN = 60
@@ -119,6 +119,30 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
     event = {"candidate": candidate.pk, "rating": value, "token": str(uuid.uuid4())}
     response["HX-Trigger"] = json.dumps({"rated": event})
     return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def pairs(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
+    """Two pictures of a batch at a time: which is better?"""
+    view = _batch_view(request, session_id, number)
+    if request.method == "POST":
+        form = CompareForm(request.POST)
+        if not form.is_valid():
+            return _refuse(request, "This answer could not be read: reload the page and try again.")
+        try:
+            services.compare(view.batch, **form.cleaned_data)
+        except services.NotAllowed as error:
+            return _refuse(request, str(error), status=409)
+        return redirect("pairs", session_id, number)
+    pair, answered = selectors.next_pair(view.batch)
+    page = {"view": view, "session": view.session, "pair": pair, "answered": answered}
+    return render(request, "preferences/pairs.html", page)
+
+
+@require_POST
+def undo_pair(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
+    services.undo_compare(_batch_view(request, session_id, number).batch)
+    return redirect("pairs", session_id, number)
 
 
 @require_POST

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from generation import spaces
-from preferences import drawing, selectors, services
+from preferences import drawing, selectors, services, training
 from preferences.learning.value_models import VALUE_MODELS
 from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Session
 from tests.factories import SessionFactory, start_form
@@ -216,8 +216,8 @@ def test_stars(client, manager):
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count('aria-pressed="true"') == 3
     assert 'aria-label="5 stars"' in page
-    said = selectors.training_set(session, 256).said
-    assert [(s.kind, s.value) for s in said] == [("stars", 1.0), ("stars", 0.0), ("stars", -1.0)]
+    said = training.training_set(session, 256).said
+    assert [(s.kind, s.values) for s in said] == [("stars", (1.0,)), ("stars", (0.0,)), ("stars", (-1.0,))]
     draw(services.submit_batch(session, 1, [], []), manager)
     assert OptimizerState.objects.get(batch__number=2).metrics["rows"] == 3
 
@@ -230,14 +230,14 @@ def test_the_best_of_the_batch(client, manager):
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count('aria-pressed="true"') == 1
     assert selectors.rating_counts(session) == (1, 0)
-    (said,) = selectors.training_set(session, 256).said
+    (said,) = training.training_set(session, 256).said
     rows = list(Candidate.objects.filter(pk__in=[one.pk, two.pk, three.pk, four.pk]).order_by("pk"))
     assert rows[said.rows[0]] == two
     assert len(said.rows) == 4
     rate(client, one, "none")  # nothing was said of it by itself
-    assert len(selectors.training_set(session, 256).said) == 1
+    assert len(training.training_set(session, 256).said) == 1
     rate(client, two, "none")
-    assert selectors.training_set(session, 256).said == ()
+    assert training.training_set(session, 256).said == ()
 
 
 def test_without_form_submit_the_best_one_leads_to_the_next_batch(client, manager):
@@ -259,7 +259,7 @@ def test_a_change_of_the_way_of_asking_loses_nothing(client, manager):
     rate(client, two, "4")
     services.update_controls(session, {"asking": "best"})
     rate(client, two, "best")
-    kinds = [said.kind for said in selectors.training_set(session, 256).said]
+    kinds = [said.kind for said in training.training_set(session, 256).said]
     assert kinds == ["good_bad", "stars", "best"]
     draw(services.submit_batch(session, 1, [], []), manager)
     assert OptimizerState.objects.get(batch__number=2).metrics["rows"] == 4

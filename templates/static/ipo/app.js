@@ -43,6 +43,11 @@ document.addEventListener("htmx:responseError", ({ detail }) => {
 // Keys: arrows walk through the tiles; g, b, 1 to 5 and t (the best) rate. Silent while typing.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+  const named = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  if (named) {
+    event.preventDefault();
+    return named.click();
+  }
   const tiles = [...document.querySelectorAll(".tile.ready")];
   if (!tiles.length) return;
   const here = tiles.indexOf(document.activeElement.closest?.(".tile"));
