@@ -1,0 +1,86 @@
+"""Other ways to say what one likes: stars, the best of the batch, the better of two; and what the form shows."""
+
+import pytest
+from playwright.sync_api import expect
+
+from preferences import training
+from preferences.models import Rating, Session
+
+
+def start(page, live_server, asking: str, size: int = 4) -> None:
+    page.goto(live_server.url)
+    page.get_by_role("textbox", name="Prompt", exact=True).fill("a sea at night")
+    page.get_by_role("combobox", name="You say", exact=True).select_option(label=asking)
+    page.get_by_role("spinbutton", name="Curation Size", exact=True).fill(str(size))
+    page.get_by_role("button", name="Start session").click()
+    expect(page.get_by_role("status")).to_contain_text(f"{size} of {size} images", timeout=60_000)
+
+
+def tile(page, number: int):
+    return page.get_by_role("group", name=f"Candidate {number}", exact=True)
+
+
+def said() -> list[tuple]:
+    return [(one.kind, one.values) for one in training.training_set(Session.objects.get(), 256).said]
+
+
+@pytest.mark.parametrize(
+    ("model", "shown", "hidden"),
+    [
+        ("Bayesian", ["Temperature", "Optim Steps"], ["Ridge Alpha", "Trees"]),
+        ("Gaussian", ["Temperature"], ["Ridge Alpha", "Trees", "Optim Steps", "Step Size"]),
+        ("Ridge", ["Ridge Alpha", "Step Size"], ["Temperature", "Trees"]),
+        ("XGBoost", ["Trees", "Depth", "Learning Rate", "Optim Steps"], ["Temperature"]),
+    ],
+)
+def test_the_form_shows_what_the_value_model_listens_to(page, live_server, tiny_model, model, shown, hidden):
+    page.goto(live_server.url)
+    page.get_by_text("Advanced", exact=True).click()
+    page.get_by_role("combobox", name="Value model", exact=True).select_option(label=model)
+    for name in shown:
+        expect(page.get_by_label(name, exact=True)).to_be_visible()
+    for name in hidden:
+        expect(page.get_by_label(name, exact=True)).to_be_hidden()
+
+
+def test_stars_by_mouse_and_key(page, live_server, workers):
+    workers.start("gpu")
+    start(page, live_server, "1 to 5 stars")
+    tile(page, 1).get_by_role("button", name="4 stars").click()
+    expect(tile(page, 1).get_by_role("button", name="4 stars")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("1")
+    expect(tile(page, 2).get_by_role("button", name="1 star", exact=True)).to_have_attribute("aria-pressed", "true")
+    assert said() == [("stars", (0.5,)), ("stars", (-1.0,))]
+    page.reload()
+    expect(tile(page, 1).get_by_role("button", name="4 stars")).to_have_attribute("aria-pressed", "true")
+
+
+def test_one_best_of_the_batch(page, live_server, workers):
+    workers.start("gpu")
+    start(page, live_server, "The best of the batch")
+    best = [tile(page, number).get_by_role("button", name="Best") for number in (1, 3)]
+    best[0].click()
+    expect(best[0]).to_have_attribute("aria-pressed", "true")
+    best[1].click()
+    expect(best[1]).to_have_attribute("aria-pressed", "true")
+    expect(best[0]).to_have_attribute("aria-pressed", "false")
+    assert said() == [("best", (1.0, -1.0, -1.0, -1.0))]
+
+
+def test_pairs_with_keys(page, live_server, workers):
+    workers.start("gpu")
+    start(page, live_server, "The better of two")
+    page.get_by_role("link", name="Compare pairs").click()
+    status = page.get_by_role("status")
+    for key, count in (("ArrowLeft", 1), ("s", 2)):
+        page.keyboard.press(key)
+        expect(page.locator("main")).to_contain_text(f"{count} answered" if count < 2 else "All pairs", timeout=10_000)
+    page.keyboard.press("u")
+    expect(status).to_contain_text("1 answered")
+    page.keyboard.press("ArrowUp")
+    expect(status).to_contain_text("All pairs of this batch are answered")
+    assert said() == [("pair", (1.0, -1.0)), ("pair", (-1.0, -1.0))]
+    assert Rating.objects.filter(undone_at__isnull=False).count() == 1
+    page.get_by_role("button", name="Next batch").click()
+    expect(page.get_by_role("link", name="2", exact=True)).to_have_attribute("aria-current", "page")
