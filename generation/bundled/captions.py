@@ -45,14 +45,18 @@ WORDING: dict[str, dict[str, tuple[str, ...]]] = {
 FILLERS = ("calm", "beautiful", "lonely", "quiet", "peaceful", "nice", "little", "wide")
 
 
-def phrases(scene: Scene, rng: np.random.Generator, named: float = 0.6) -> dict[str, str]:
+def phrases(scene: Scene, rng: np.random.Generator, named: float = 0.6, *, evenly: bool = False) -> dict[str, str]:
     """What is said of each attribute that is named, each with probability `named` (1 names all of them).
 
     Absences are named half as often as presences, as people do; natural colours only when all is named.
+    `evenly` names them as often as the rest, so that what a caption leaves out tells nothing: a model trained on
+    captions that leave out natural colours draws natural colours whenever no style is named.
     """
     said = {}
     for name, value in asdict(scene).items():
-        if value == "natural":
+        if evenly:
+            chance = named
+        elif value == "natural":
             chance = float(named >= 1)
         elif value == "none" and named < 1:
             chance = named / 2

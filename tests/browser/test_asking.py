@@ -72,6 +72,7 @@ def test_pairs_with_keys(page, live_server, workers):
     workers.start("gpu")
     start(page, live_server, "The better of two")
     page.get_by_role("link", name="Compare pairs").click()
+    page.wait_for_url("**/pairs")
     status = page.get_by_role("status")
     for key, count in (("ArrowLeft", 1), ("s", 2)):
         page.keyboard.press(key)

@@ -19,7 +19,7 @@ RATE = 1e-3
 BATCH = 32
 DROPOUT = 0.1  # captions replaced by nothing, so that an empty prompt draws any landscape
 CAPTIONS = 8  # different captions of each picture
-NAMED = 0.7  # share of the attributes that a caption names
+NAMED = (0.1, 1.0)  # least and greatest share of the attributes that a caption names
 NOISY_SHARE, NOISY = 0.5, 0.4  # half of the moments come from the noisier part, where layout follows the prompt
 
 
@@ -39,7 +39,9 @@ def training_tokens(pipe: StableDiffusionPipeline, scenes: list[Scene], rng: np.
     texts = []
     for scene in scenes:
         texts.append(sentence(phrases(scene, rng, 1.0), rng))
-        texts += [loosely(phrases(scene, rng, NAMED), rng) for _ in range(CAPTIONS - 1)]
+        texts += [
+            loosely(phrases(scene, rng, rng.uniform(*NAMED), evenly=True), rng) for _ in range(CAPTIONS - 1)
+        ]
     tokens: torch.Tensor = pipe.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
     return tokens.reshape(len(scenes), CAPTIONS, -1)
 

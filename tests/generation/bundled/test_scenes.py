@@ -4,7 +4,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from generation.bundled.captions import WORDING, caption
+from generation.bundled.captions import WORDING, caption, phrases
 from generation.bundled.scenes import CHOICES, PIXELS, Scene, paint, paint_many, sample_scene
 from generation.bundled.vocabulary import WORDS
 
@@ -51,6 +51,16 @@ def test_captions_leave_things_out_and_use_known_words_only() -> None:
 
 
 def test_all_wording_is_in_the_vocabulary() -> None:
-    phrases = [phrase for values in WORDING.values() for choices in values.values() for phrase in choices]
-    unknown = {word for phrase in phrases for word in phrase.split()} - set(WORDS)
+    wording = [phrase for values in WORDING.values() for choices in values.values() for phrase in choices]
+    unknown = {word for phrase in wording for word in phrase.split()} - set(WORDS)
     assert unknown == set()
+
+
+def test_what_an_even_caption_leaves_out_tells_nothing() -> None:
+    rng = np.random.default_rng(4)
+    scenes = [sample_scene(rng) for _ in range(4000)]
+    unstyled = [scene.style for scene in scenes if "style" not in phrases(scene, rng, 0.6, evenly=True)]
+    natural = sum(scene.style == "natural" for scene in scenes) / len(scenes)
+    assert abs(unstyled.count("natural") / len(unstyled) - natural) < 0.05
+    as_people_say = [scene.style for scene in scenes if "style" not in phrases(scene, rng, 0.6)]
+    assert as_people_say.count("natural") / len(as_people_say) > natural + 0.1
