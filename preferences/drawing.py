@@ -109,7 +109,7 @@ def _judgments(said: training.Said) -> list[Judgment]:
         return [Label(row, best > 0, moment) for row in said.rows]
     if not others:
         return []
-    return [Tie(first, others[0]) if best == 0 else Choice(first, tuple(others))]
+    return [Tie(first, others[0], moment) if best == 0 else Choice(first, tuple(others), moment)]
 
 
 def _previous(batch: Batch) -> ValueModel | None:

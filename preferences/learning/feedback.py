@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from preferences.learning.geometry import Floats, Vectors
 
@@ -17,7 +18,7 @@ MOST_STARS = 5
 
 @dataclass(frozen=True)
 class Label:
-    """One picture is good, or bad. `moment` numbers the batch in which it was said: standards rise."""
+    """One picture is good, or bad. `moment` numbers the batch in which it was said: standards rise, taste drifts."""
 
     row: int
     good: bool
@@ -54,6 +55,7 @@ class Choice:
 
     best: int
     others: tuple[int, ...]
+    moment: int = 0
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -69,6 +71,7 @@ class Tie:
 
     first: int
     second: int
+    moment: int = 0
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -81,9 +84,9 @@ class Tie:
 Judgment = Label | Stars | Choice | Tie
 
 
-def ranking(rows: Sequence[int]) -> list[Judgment]:
+def ranking(rows: Sequence[int], moment: int = 0) -> list[Judgment]:
     """A full ranking, best first, as the choices that make it up (Plackett 1975)."""
-    return [Choice(row, tuple(rows[i + 1 :])) for i, row in enumerate(rows[:-1])]
+    return [Choice(row, tuple(rows[i + 1 :]), moment) for i, row in enumerate(rows[:-1])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +133,15 @@ class Feedback:
                 total[row] += vote
                 count[row] += 1
         return np.asarray(np.divide(total, count, out=np.full(len(self.X), np.nan), where=count > 0))
+
+    @cached_property
+    def moments(self) -> NDArray[np.int64]:
+        """When each row was last judged [rows]; of one that never was, the first moment of all."""
+        found = np.full(len(self.X), min((judgment.moment for judgment in self.judgments), default=0))
+        for judgment in self.judgments:
+            for row in judgment.rows:
+                found[row] = max(found[row], judgment.moment)
+        return found
 
     @property
     def good(self) -> np.ndarray:

@@ -55,17 +55,17 @@ class Shell:
     def distance(self, a: Vectors, b: Vectors) -> Floats:
         a, b = _unit(a), _unit(b)
         # Kahan's form: unlike arccos it is exact near 0 and 180 degrees.
-        half = np.arctan2(np.linalg.norm(a - b, axis=-1), np.linalg.norm(a + b, axis=-1))
+        half = np.arctan2(_norm(a - b), _norm(a + b))
         return np.asarray(np.degrees(2.0 * half), dtype=np.float64)
 
     def move(self, z: Vectors, direction: Vectors, amount: ArrayLike) -> Floats:
         """Geodesic: cos t * z + sin t * u, with u the unit tangent of `direction` scaled to the shell."""
         z = self.project(z)
-        along = _unit(np.broadcast_to(checked_direction(direction, self.dimension), z.shape))
+        along = _unit(checked_direction(direction, self.dimension))
         unit = z / np.sqrt(self.dimension)
         tangent = along - np.sum(along * unit, axis=1, keepdims=True) * unit
         # Where the direction is (nearly) parallel to z the tangent is rounding noise: stay.
-        length = np.linalg.norm(tangent, axis=1, keepdims=True)
+        length = _norm(tangent)[:, None]
         tangent = _unit(np.where(length > 1e-9, tangent, 0.0))
         angle = np.where(length > 1e-9, np.radians(_column(amount)), 0.0)
         return self.project(np.cos(angle) * z + np.sin(angle) * np.sqrt(self.dimension) * tangent)
@@ -127,9 +127,17 @@ def _column(amount: ArrayLike) -> Floats:
     return np.asarray(amount, dtype=np.float64).reshape(-1, 1)
 
 
+def _norm(rows: Floats) -> Floats:
+    """Lengths [...] of rows [..., d]: numpy.linalg.norm, without its copies of the rows."""
+    return np.asarray(np.sqrt(np.einsum("...i,...i->...", rows, rows)))
+
+
 def _unit(rows: Vectors) -> Floats:
     """Rows scaled to length 1; zero rows stay zero."""
     rows = np.asarray(rows, dtype=np.float64)
+    norm = _norm(rows)[..., None]
+    if np.all((norm > 1e-100) & (norm < 1e100)):
+        return np.asarray(rows / norm)
     # Dividing by the largest entry first keeps tiny and huge rows from under- and overflowing in the square.
     peak = np.max(np.abs(rows), axis=-1, keepdims=True)
     rows = np.divide(rows, peak, out=np.zeros_like(rows), where=peak > 0)

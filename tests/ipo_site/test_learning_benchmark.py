@@ -46,7 +46,7 @@ def test_people_err_as_often_as_they_should(errors):
 @pytest.mark.parametrize(("kind", "actions"), [("labels", 8), ("stars", 8), ("pairs", 4), ("best", 1), ("ranking", 7)])
 def test_what_is_said_without_errors_is_true(kind, actions):
     worth = np.random.default_rng(4).standard_normal(8)
-    said = Person(0.0, np.random.default_rng(5)).judge(kind, worth, 40, 5)
+    said = Person(0.0, np.random.default_rng(5)).judge(kind, worth, worth[:0], 40, 5)
     assert len(said) == actions
     judgments = [judgment for action in said for judgment in action]
     for judgment in judgments:

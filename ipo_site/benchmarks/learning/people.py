@@ -22,15 +22,14 @@ class Person:
     errors: float
     rng: np.random.Generator
 
-    def __post_init__(self) -> None:
-        self.seen: Floats = np.zeros(0)
+    def judge(self, kind: str, worth: Floats, before: Floats, first: int, moment: int) -> list[list[Judgment]]:
+        """What is said of a batch whose rows are numbered from `first`: one list of judgments an action.
 
-    def judge(self, kind: str, worth: Floats, first: int, moment: int) -> list[list[Judgment]]:
-        """What is said of a batch whose rows are numbered from `first`: one list of judgments an action."""
+        worth: of the batch's pictures [n]; before: of those seen earlier, by today's taste, the latest last.
+        """
         felt = worth + noise_scale(worth, self.errors) * self.rng.gumbel(size=len(worth))
-        self.seen = np.concatenate([self.seen, worth])[-MEMORY - len(worth) :]
-        rows = np.arange(first, first + len(worth))
-        return KINDS[kind](felt, self.seen, rows, moment)
+        seen = np.concatenate([before[-MEMORY:], worth])
+        return KINDS[kind](felt, seen, np.arange(first, first + len(worth)), moment)
 
 
 def noise_scale(worth: Floats, errors: float) -> float:
@@ -67,19 +66,19 @@ def pairs(felt: Floats, seen: Floats, rows: NDArray[np.int64], moment: int) -> l
     said: list[list[Judgment]] = []
     for i in range(0, len(rows) - 1, 2):
         better, worse = (i, i + 1) if felt[i] >= felt[i + 1] else (i + 1, i)
-        said.append([Choice(int(rows[better]), (int(rows[worse]),))])
+        said.append([Choice(int(rows[better]), (int(rows[worse]),), moment)])
     return said
 
 
 def best(felt: Floats, seen: Floats, rows: NDArray[np.int64], moment: int) -> list[list[Judgment]]:
     """One click says which of all is best."""
     top = int(np.argmax(felt))
-    return [[Choice(int(rows[top]), tuple(int(row) for row in np.delete(rows, top)))]]
+    return [[Choice(int(rows[top]), tuple(int(row) for row in np.delete(rows, top)), moment)]]
 
 
 def order(felt: Floats, seen: Floats, rows: NDArray[np.int64], moment: int) -> list[list[Judgment]]:
     """All are put in order, one action for each picture."""
-    said = ranking([int(row) for row in rows[np.argsort(-felt)]])
+    said = ranking([int(row) for row in rows[np.argsort(-felt)]], moment)
     return [[judgment] for judgment in said]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ipo_site.benchmarks.learning import arms, peers, predecessor
 from ipo_site.benchmarks.learning.arms import ArmMaker
-from ipo_site.benchmarks.learning.people import Person
+from ipo_site.benchmarks.learning.people import MEMORY, Person
 from ipo_site.benchmarks.learning.utilities import UTILITIES, Utility
 from preferences.learning.geometry import Shell
 from preferences.learning.propose import anchor_for
@@ -62,6 +62,7 @@ def run_trial(cell: Cell, arm: str, seed: int) -> dict[str, Any]:
     method = ARMS[arm](anchor, rngs[2])
     shown = np.asarray(Shell(cell.d).project(rngs[3].standard_normal((BATCH, cell.d))), np.float32)
     scales = {half: scale(utility, half, seed) for half in (0.0, 0.999)}
+    seen = shown[:0]
     done, moment, best, seconds = 0, 0, -np.inf, []
     found: dict[str, Any] = {}
     while True:
@@ -70,10 +71,11 @@ def run_trial(cell: Cell, arm: str, seed: int) -> dict[str, Any]:
         zero, one = scales[0.0 if progress < 0.5 else 0.999]
         scaled = (worth - zero) / (one - zero)
         best = max(best, float(scaled.max()))
-        said = person.judge(cell.kind, worth, moment * BATCH, moment)
+        said = person.judge(cell.kind, worth, utility(seen, progress), moment * BATCH, moment)
         for point in CHECKPOINTS:
             if done <= point < done + len(said) and point <= cell.actions:
                 found[str(point)] = {"mean": float(scaled.mean()), "best": best} | geometry(shown)
+        seen = np.concatenate([seen, shown])[-MEMORY:]
         done, moment = done + len(said), moment + 1
         if done > cell.actions:
             break

@@ -14,12 +14,16 @@ from preferences.learning.value_models.base import CannotFit, Prediction, ValueM
 WORTH = 2.8  # of a picture as far from the prompt as the judged ones are
 STANDARD = 2.0  # of the standard at the first moment
 STANDARD_STEP = 1.0  # of its change from one batch to the next
+KEPT = 0.95  # correlation of a taste with that of the batch before
 STEPS = 50
 SMALL = 1e-6
 
 
 class BayesianModel(ValueModel):
     """Worth f(x) = w'x with w ~ N(0, WORTH^2 / m I), m the mean square length of the judged rows.
+
+    Taste drifts: the weights of moments t and s have correlation KEPT^|t - s| (Ornstein-Uhlenbeck), and predictions
+    are for the latest moment. It costs little while taste stands still.
 
     Good and bad are said by a standard that wanders as a random walk from batch to batch: people compare with what
     they have seen lately, and a model that takes their labels as absolute unlearns what it knows once all pictures
@@ -44,14 +48,18 @@ class BayesianModel(ValueModel):
         n = likelihood.rows
         length = float(np.mean(np.diag(feedback.gram)))
         self.scale = WORTH**2 / length if length > 0 else 1.0
+        moments = feedback.moments
         prior = np.zeros((likelihood.size, likelihood.size))
-        prior[:n, :n] = self.scale * feedback.gram
+        prior[:n, :n] = self.scale * feedback.gram * KEPT ** np.abs(moments[:, None] - moments[None])
         passed = likelihood.moments - likelihood.moments.min() if len(likelihood.moments) else likelihood.moments
         prior[n:, n:] = STANDARD**2 + STANDARD_STEP**2 * np.minimum(passed[:, None], passed[None, :])
         dual, shrinkage, self.evidence = laplace(prior, likelihood)
+        now = KEPT ** (moments.max() - moments)
         # In the rows' own precision: another would copy them all.
-        self.weights = self.scale * np.asarray(feedback.X.T @ dual[:n].astype(feedback.X.dtype), dtype=np.float64)
-        self.rows, self.shrinkage = np.asarray(feedback.X, dtype=np.float32), shrinkage[:n, :n]
+        kept = (now * dual[:n]).astype(feedback.X.dtype)
+        self.weights = self.scale * np.asarray(feedback.X.T @ kept, dtype=np.float64)
+        self.rows = np.asarray(feedback.X, dtype=np.float32)
+        self.shrinkage = shrinkage[:n, :n] * now[:, None] * now[None]
         return self
 
     def predict(self, X: Vectors) -> Prediction:

@@ -152,6 +152,23 @@ def test_a_rising_standard_does_not_unlearn():
     assert share(bayesian.weights) > share(ridge.weights) + 0.2
 
 
+def test_the_latest_taste_counts_most():
+    """First one direction is liked, then for as long another one; told all at once, both count alike."""
+    rng = np.random.default_rng(7)
+    X = rng.standard_normal((160, 6))
+    liked = np.where(np.arange(160) < 80, X[:, 0], X[:, 1]) > 0
+    drifted = BayesianModel().fit(Feedback(X, tuple(Label(i, bool(liked[i]), i // 8) for i in range(160))), config())
+    assert drifted.weights[1] > 1.5 * drifted.weights[0]
+    at_once = BayesianModel().fit(Feedback(X, tuple(Label(i, bool(liked[i])) for i in range(160))), config())
+    assert at_once.weights[1] < 1.2 * at_once.weights[0]
+
+
+def test_a_row_is_as_old_as_the_last_word_about_it():
+    said = (Label(0, True, 2), Choice(1, (0, 2), 5), Tie(2, 3, 7), Stars(1, 4, 3))
+    assert Feedback(rows(5), said).moments.tolist() == [5, 5, 7, 7, 2]
+    assert Feedback(rows(2), ()).moments.tolist() == [0, 0]
+
+
 def test_spread_is_large_where_nothing_was_judged():
     X = np.zeros((20, 2))
     X[:, 0] = np.linspace(-1, 1, 20)
