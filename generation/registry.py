@@ -23,7 +23,7 @@ BUILTIN: dict[str, ModelSpec] = {
         hidden_size=128,
         example_prompt="a calm landscape at sunset",
         largest_side=256,
-        delta_scale=3.0,
+        delta_scale=12.0,
         inference_batch=4,
     ),
     "sd-turbo": ModelSpec(

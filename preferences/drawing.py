@@ -17,7 +17,7 @@ from generation.types import GenerationRequest, ModelSpec
 from preferences import leases, selectors, training
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars, Tie
-from preferences.learning.geometry import Ball, Geometry, Shell
+from preferences.learning.geometry import geometry_of
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.value_models import VALUE_MODELS, ValueModel
 from preferences.models import Batch, Candidate, OptimizerState, Rating, Session
@@ -73,7 +73,8 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
     session = batch.session
     space = spaces.get(spec, session.space)
     dimension = space.dimension(spec, session.width, session.height)
-    anchor = anchor_for(session.prompt, dimension, "noise" if space.is_noise else "zero")
+    geometry = geometry_of(space.is_noise, dimension, batch.start_radius)
+    anchor = anchor_for(session.prompt, geometry)
     rows = training.training_set(session, dimension)
     # Seeded by what identifies the proposal, so that a worker that takes over proposes the same again.
     first = candidates[0]
@@ -82,7 +83,7 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
     proposal = propose(
         Feedback(rows.X - anchor, tuple(judgment for said in rows.said for judgment in _judgments(said))),
         anchor,
-        _geometry(batch, space, dimension),
+        geometry,
         _config(batch),
         rng,
         len(candidates),
@@ -117,14 +118,6 @@ def _previous(batch: Batch) -> ValueModel | None:
     kind = VALUE_MODELS[batch.value_model]
     saved = training.last_parameters(batch.session, batch.value_model) if kind.starts_warm else None
     return None if saved is None else kind.load(saved)
-
-
-# In an embedding space the learner may go this many Start Radii away from the prompt; beyond, pictures fall apart.
-CAP_IN_RADII = 2.5
-
-
-def _geometry(batch: Batch, space: spaces.Space, dimension: int) -> Geometry:
-    return Shell(dimension) if space.is_noise else Ball(dimension, CAP_IN_RADII * batch.start_radius)
 
 
 def _config(batch: Batch) -> LearningConfig:

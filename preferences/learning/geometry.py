@@ -108,6 +108,15 @@ class Ball:
         return _limit(self.project(z), self.project(np.atleast_2d(centre)), radius, self.distance, self.move)
 
 
+# In an embedding space the learner may go this many Start Radii away from the prompt; beyond, pictures fall apart.
+CAP_IN_RADII = 2.5
+
+
+def geometry_of(is_noise: bool, dimension: int, start_radius: float) -> Geometry:
+    """Where a space's vectors live: the shell of noise, or a ball around the prompt among embeddings."""
+    return Shell(dimension) if is_noise else Ball(dimension, CAP_IN_RADII * start_radius)
+
+
 def checked_rows(z: Vectors, dimension: int, name: str = "z") -> Floats:
     """z as float64 [n, dimension]. Raises ValueError naming the array and its shape."""
     rows = np.asarray(z, dtype=np.float64)
@@ -127,7 +136,7 @@ def _column(amount: ArrayLike) -> Floats:
     return np.asarray(amount, dtype=np.float64).reshape(-1, 1)
 
 
-def _norm(rows: Floats) -> Floats:
+def _norm(rows: NDArray[np.floating[Any]]) -> Floats:
     """Lengths [...] of rows [..., d]: numpy.linalg.norm, without its copies of the rows."""
     return np.asarray(np.sqrt(np.einsum("...i,...i->...", rows, rows)))
 

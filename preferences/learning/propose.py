@@ -4,7 +4,6 @@ import hashlib
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,16 +106,13 @@ def require_known(name: str, key: str, known: Collection[str]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(known)}, not {key!r}")
 
 
-def anchor_for(prompt: str, dimension: int, kind: Literal["noise", "zero"]) -> NDArray[np.float32]:
+def anchor_for(prompt: str, geometry: Geometry) -> NDArray[np.float32]:
     """The prompt's own vector [dimension], the same on every machine (the predecessor's rule).
 
-    "noise": standard normal seeded by the first 8 hex digits of sha1(prompt), on the shell; "zero": zeros.
-    Raises ValueError for another kind.
+    Among embeddings zeros; noise is standard normal seeded by the first 8 hex digits of sha1(prompt), on the shell.
     """
-    if kind == "zero":
-        return np.zeros(dimension, dtype=np.float32)
-    if kind != "noise":
-        raise ValueError(f"kind must be noise or zero, not {kind!r}")
+    if not isinstance(geometry, Shell):
+        return np.zeros(geometry.dimension, dtype=np.float32)
     seed = int(hashlib.sha1(prompt.encode(), usedforsecurity=False).hexdigest()[:8], 16)
-    noise = np.random.default_rng(seed).standard_normal((1, dimension))
-    return np.asarray(Shell(dimension).project(noise)[0], dtype=np.float32)
+    noise = np.random.default_rng(seed).standard_normal((1, geometry.dimension))
+    return np.asarray(geometry.project(noise)[0], dtype=np.float32)

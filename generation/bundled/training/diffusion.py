@@ -39,9 +39,7 @@ def training_tokens(pipe: StableDiffusionPipeline, scenes: list[Scene], rng: np.
     texts = []
     for scene in scenes:
         texts.append(sentence(phrases(scene, rng, 1.0), rng))
-        texts += [
-            loosely(phrases(scene, rng, rng.uniform(*NAMED), evenly=True), rng) for _ in range(CAPTIONS - 1)
-        ]
+        texts += [loosely(phrases(scene, rng, rng.uniform(*NAMED), evenly=True), rng) for _ in range(CAPTIONS - 1)]
     tokens: torch.Tensor = pipe.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
     return tokens.reshape(len(scenes), CAPTIONS, -1)
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from generation.spaces import LATENT
+from generation.spaces import LATENT, Space
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback, Judgment
-from preferences.learning.geometry import Shell
+from preferences.learning.geometry import geometry_of
 from preferences.learning.propose import propose
 
 Vectors = NDArray[np.float32]
@@ -18,8 +18,9 @@ Vectors = NDArray[np.float32]
 class Arm(ABC):
     """One method in one session. The first batch is given; `propose` makes the others."""
 
-    def __init__(self, anchor: Vectors, rng: np.random.Generator) -> None:
-        self.anchor, self.rng, self.d = anchor, rng, len(anchor)
+    def __init__(self, anchor: Vectors, rng: np.random.Generator, space: Space = LATENT) -> None:
+        self.anchor, self.rng, self.space, self.d = anchor, rng, space, len(anchor)
+        self.geometry = geometry_of(space.is_noise, self.d, space.start_radius)
         self.z: Vectors = np.zeros((0, self.d), np.float32)
         self.judgments: list[Judgment] = []
 
@@ -39,14 +40,17 @@ class Arm(ABC):
 
 
 class RandomArm(Arm):
-    """Learns nothing: uniform on the shell."""
+    """Learns nothing: random directions from the anchor, as far as a first batch goes; on the shell, anywhere."""
 
     def propose(self, n: int) -> Vectors:
-        return np.asarray(Shell(self.d).project(self.rng.standard_normal((n, self.d))), np.float32)
+        if self.space.is_noise:
+            return np.asarray(self.geometry.project(self.rng.standard_normal((n, self.d))), np.float32)
+        centre = np.broadcast_to(self.anchor, (n, self.d))
+        return np.asarray(self.geometry.random_move(centre, self.space.start_radius, self.rng), np.float32)
 
 
 class OurArm(Arm):
-    """`preferences.learning.propose` with the product's defaults in Latent, and what `changes` says."""
+    """`preferences.learning.propose` with the product's defaults in the space, and what `changes` says."""
 
     changes: dict[str, object] = {}
 
@@ -54,13 +58,13 @@ class OurArm(Arm):
         defaults: dict[str, object] = {
             "value_model": "bayesian",
             "start": "avg_good",
-            "step_size": LATENT.step_size,
-            "max_dist": LATENT.max_dist,
-            "start_radius": LATENT.start_radius,
-            "ridge_alpha": LATENT.ridge_alpha,
+            "step_size": self.space.step_size,
+            "max_dist": self.space.max_dist,
+            "start_radius": self.space.start_radius,
+            "ridge_alpha": self.space.ridge_alpha,
         }
         config = LearningConfig(**(defaults | self.changes))  # type: ignore[arg-type]
-        return propose(self.feedback, self.anchor, Shell(self.d), config, self.rng, n).vectors
+        return propose(self.feedback, self.anchor, self.geometry, config, self.rng, n).vectors
 
 
 class RidgeArm(OurArm):
@@ -72,16 +76,19 @@ class GaussianArm(OurArm):
 
 
 class IncumbentArm(Arm):
-    """Hill climb of the person: each candidate is one of the latest good ones, turned by 30 degrees."""
+    """Hill climb of the person: each candidate is one of the latest good ones, moved by a third of Start Radius.
 
-    LATEST, DEGREES = 6, 30.0
+    On the shell of noise that is a turn by 30 degrees.
+    """
+
+    LATEST = 6
 
     def propose(self, n: int) -> Vectors:
         good = np.flatnonzero(self.feedback.good)[-self.LATEST :]
         if len(good) == 0:
-            return RandomArm(self.anchor, self.rng).propose(n)
+            return RandomArm(self.anchor, self.rng, self.space).propose(n)
         parents = self.z[self.rng.choice(good, n)]
-        return np.asarray(Shell(self.d).random_move(parents, self.DEGREES, self.rng), np.float32)
+        return np.asarray(self.geometry.random_move(parents, self.space.start_radius / 3, self.rng), np.float32)
 
 
 ArmMaker = Callable[[Vectors, np.random.Generator], Arm]

@@ -58,7 +58,7 @@ def run_trial(cell: Cell, arm: str, seed: int) -> dict[str, Any]:
     rngs = [np.random.default_rng([seed, zlib.crc32(cell.name.encode()), part]) for part in range(5)]
     utility = UTILITIES[cell.utility](cell.d, rngs[0])
     person = Person(cell.errors, rngs[1])
-    anchor = anchor_for(f"prompt {seed}", cell.d, "noise")
+    anchor = anchor_for(f"prompt {seed}", Shell(cell.d))
     method = ARMS[arm](anchor, rngs[2])
     shown = np.asarray(Shell(cell.d).project(rngs[3].standard_normal((BATCH, cell.d))), np.float32)
     scales = {half: scale(utility, half, seed) for half in (0.0, 0.999)}

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback
-from preferences.learning.geometry import Ball, Geometry, Shell
+from preferences.learning.geometry import Geometry, Shell
 from preferences.learning.propose import Proposal, anchor_for, propose
 
 Utility = Callable[[NDArray], NDArray]
@@ -40,8 +40,7 @@ def last_batch(
 ) -> tuple[float, float, Proposal]:
     """Mean utility of the batch after 5 rated ones, that of the first batch, and the last proposal."""
     rng = np.random.default_rng(seed)
-    kind = "zero" if isinstance(geometry, Ball) else "noise"
-    anchor = anchor_for(f"prompt {seed}", geometry.dimension, kind)
+    anchor = anchor_for(f"prompt {seed}", geometry)
     rows, ratings = np.zeros((0, geometry.dimension), np.float32), np.zeros(0)
     means = []
     for _ in range(6):
@@ -58,6 +57,6 @@ def last_batch(
 
 def shell_rows(rows: int, dimension: int, seed: int = 0) -> tuple[NDArray, NDArray, NDArray]:
     """X [rows, d], y [rows] (every other one good) and the anchor [d] on the shell."""
-    anchor = anchor_for("a lake", dimension, "noise")
+    anchor = anchor_for("a lake", Shell(dimension))
     z = Shell(dimension).project(np.random.default_rng(seed).standard_normal((rows, dimension)))
     return (z - anchor).astype(np.float32), np.where(np.arange(rows) % 2 == 0, 1.0, -1.0), anchor

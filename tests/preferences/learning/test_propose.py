@@ -89,7 +89,7 @@ def test_ratings_without_meaning_do_not_pass_for_learning():
 @every_model
 @every_start
 def test_without_ratings_it_explores_and_says_why(value_model, start):
-    anchor = anchor_for("a lake", D, "noise")
+    anchor = anchor_for("a lake", Shell(D))
     settings = config(value_model=value_model, start=start)
     found = propose(NOTHING, anchor, Shell(D), settings, rng(), 4)
     assert found.explored
@@ -153,9 +153,7 @@ def test_wrong_input_is_named():
 def test_anchor_is_the_predecessors():
     seed = int(hashlib.sha1(b"a lake").hexdigest()[:8], 16)
     noise = np.random.default_rng(seed).standard_normal(D)
-    anchor = anchor_for("a lake", D, "noise")
+    anchor = anchor_for("a lake", Shell(D))
     np.testing.assert_allclose(anchor, noise * np.sqrt(D) / np.linalg.norm(noise), rtol=1e-6)
     assert anchor.dtype == np.float32
-    assert not anchor_for("a lake", D, "zero").any()
-    with pytest.raises(ValueError, match="noise or zero"):
-        anchor_for("a lake", D, "other")
+    assert not anchor_for("a lake", Ball(D, 1.0)).any()

@@ -1,0 +1,87 @@
+"""Hidden tastes that are read off the picture: light and places by its pixels, meaning by the image encoder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generation.bundled.scenes import paint, sample_scene
+from generation.encoders import Siglip
+
+Pictures = NDArray[np.uint8]  # [n, H, W, 3]
+Floats = NDArray[np.float64]
+Taste = Callable[[Pictures], Floats]  # worth [n] of pictures
+
+TEXTS = (
+    "palms in a desert at sunset",
+    "a house in the snow",
+    "snowy mountains at night",
+    "the sea with clouds at noon",
+)
+BRIGHTEST = 0.02  # share of the sky's pixels that are taken for the sun or moon
+
+
+def luminance(pictures: Pictures) -> Floats:
+    """[n, H, W], by ITU-R BT.601, 0 to 255."""
+    return np.asarray(pictures @ np.array([0.299, 0.587, 0.114]))
+
+
+def warm(pictures: Pictures) -> Floats:
+    """More red than blue."""
+    means = pictures.mean((1, 2))
+    return np.asarray(means[:, 0] - means[:, 2])
+
+
+def bright(pictures: Pictures) -> Floats:
+    """Light rather than dark."""
+    return np.asarray(luminance(pictures).mean((1, 2)))
+
+
+def light_on_the_left(pictures: Pictures) -> Floats:
+    """The left half brighter than the right one."""
+    light, middle = luminance(pictures), pictures.shape[2] // 2
+    return np.asarray(light[:, :, :middle].mean((1, 2)) - light[:, :, middle:].mean((1, 2)))
+
+
+def busy(pictures: Pictures) -> Floats:
+    """Many edges."""
+    light = luminance(pictures)
+    return np.asarray(np.abs(np.diff(light, axis=1)).mean((1, 2)) + np.abs(np.diff(light, axis=2)).mean((1, 2)))
+
+
+def low_sun(pictures: Pictures) -> Floats:
+    """What is brightest in the upper half stands low: its mean row."""
+    sky = luminance(pictures)[:, : pictures.shape[1] // 2].reshape(len(pictures), -1)
+    count = max(1, round(BRIGHTEST * sky.shape[1]))
+    brightest = np.argpartition(-sky, count - 1, axis=1)[:, :count]
+    return np.asarray((brightest // pictures.shape[2]).mean(axis=1))
+
+
+PIXELS: dict[str, Taste] = {
+    "warm": warm,
+    "bright": bright,
+    "light on the left": light_on_the_left,
+    "busy": busy,
+    "low sun": low_sun,
+}
+TEXT, PICTURE = "like a text", "like a picture"
+TASTES = (*PIXELS, TEXT, PICTURE)
+
+
+@dataclass(frozen=True)
+class Eye:
+    """Sees pictures with the image encoder where pixels do not do."""
+
+    encoder: Siglip
+
+    def taste(self, name: str, seed: int) -> Taste:
+        """The taste of a person: which text or picture it is about depends on `seed`."""
+        if name in PIXELS:
+            return PIXELS[name]
+        if name == TEXT:
+            wanted = self.encoder.embed_texts([TEXTS[seed % len(TEXTS)]])[0]
+        else:
+            rng = np.random.default_rng([seed, 5])
+            wanted = self.encoder.embed_images([paint(sample_scene(rng), rng)])[0]
+        return lambda pictures: np.asarray(self.encoder.embed_images(list(pictures)) @ wanted, np.float64)
