@@ -126,7 +126,7 @@ def build_text_encoder(architecture: Architecture, tokenizer: CLIPTokenizer) -> 
 
 
 def build_scheduler() -> DPMSolverMultistepScheduler:
-    """DPM-Solver++ for v-prediction, set for about 8 steps.
+    """DPM-Solver++ for v-prediction, set for about 20 steps.
 
     Cosine schedule: at 16 x 16 latents the linear one spends half its steps on noise. Its last step is
     nearly pure noise, as sampling from a unit normal assumes; diffusers recommends the clip with it.

@@ -5,11 +5,14 @@ import numpy as np
 from preferences.learning.config import LearningConfig
 from preferences.learning.geometry import Floats, Geometry, Shell, Vectors
 from preferences.learning.optimisers.base import reach
-from preferences.learning.value_models import ValueModel
+from preferences.learning.value_models import BayesianModel, ValueModel
 
-# Distance from the best place, as a share of Start Radius: 27 degrees in Latent. Less shows the same picture n times,
-# more gives away what was learned (simulated users; docs/benchmarks.md).
+# Distance from the best place, as a share of Start Radius: 27 degrees in Latent for the first EARLY batches. More gives
+# away what was learned; less shows the same picture n times and teaches nothing new. After that it falls with the
+# number of batches, as what is left to learn does, to LEAST of it (simulated users; docs/benchmarks.md).
 SCATTER = 0.3
+EARLY = 4
+LEAST = 0.4
 
 
 def posterior(
@@ -27,10 +30,13 @@ def posterior(
     each other by as much as two random steps do, and each one's label tells of a direction not seen before. Draws from
     the whole posterior (Thompson sampling) differ too much to be good where d is large.
     """
+    if not isinstance(model, BayesianModel):
+        raise TypeError(f"posterior needs a BayesianModel, not {type(model).__name__}")
     if isinstance(geometry, Shell):
         far = np.minimum(config.max_dist or np.inf, geometry.distance(starts, model.direction))
     else:
         far = np.full(len(starts), config.max_dist or reach(config))
     best = geometry.move(starts, model.direction, far)
-    scattered = geometry.random_move(best, SCATTER * config.temperature * config.start_radius, rng)
+    share = SCATTER * max(LEAST, min(1.0, EARLY / max(1, model.batches)))
+    scattered = geometry.random_move(best, share * config.temperature * config.start_radius, rng)
     return geometry.limit(scattered, starts, config.max_dist)

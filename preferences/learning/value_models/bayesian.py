@@ -33,13 +33,15 @@ class BayesianModel(ValueModel):
 
     label: ClassVar[str] = "Bayesian"
     optimisers: ClassVar[tuple[str, ...]] = ("posterior", "hill", "line", "spsa")
-    arrays: ClassVar[tuple[str, ...]] = ("weights", "rows", "shrinkage", "scale", "evidence")
+    arrays: ClassVar[tuple[str, ...]] = ("weights", "rows", "shrinkage", "scale", "evidence", "batches")
+    version: ClassVar[int] = 2
 
     weights: Floats  # [d] posterior mean of w
     rows: Vectors  # [n, d] the judged rows
     shrinkage: Floats  # [n, n] how much of the prior variance the judgments take away
     scale: float  # prior variance of w in each direction
     evidence: float  # log p(judgments), Laplace
+    batches: float  # of which something was said
 
     def fit(self, feedback: Feedback, config: LearningConfig, previous: Self | None = None) -> Self:
         if not feedback.judgments:
@@ -48,6 +50,7 @@ class BayesianModel(ValueModel):
         n = likelihood.rows
         length = float(np.mean(np.diag(feedback.gram)))
         self.scale = WORTH**2 / length if length > 0 else 1.0
+        self.batches = float(len({judgment.moment for judgment in feedback.judgments}))
         moments = feedback.moments
         prior = np.zeros((likelihood.size, likelihood.size))
         prior[:n, :n] = self.scale * feedback.gram * KEPT ** np.abs(moments[:, None] - moments[None])
