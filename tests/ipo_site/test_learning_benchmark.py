@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ipo_site.benchmarks.learning import chart, study
+from ipo_site.benchmarks.learning import chart, resume, study
 from ipo_site.benchmarks.learning.people import KINDS, Person, noise_scale
 from ipo_site.benchmarks.learning.trial import ARMS, BATCH, OURS, Cell, run_trial
 from ipo_site.benchmarks.learning.utilities import OFF_SHELL_COST, UTILITIES
@@ -75,7 +75,7 @@ def test_every_arm_finishes_a_session_with_every_way_of_asking(arm):
 
 
 def test_a_study_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(study, "PROCESSES", 1)
+    monkeypatch.setattr(resume, "PROCESSES", 1)
     file = tmp_path / "trials.jsonl"
     wanted = [(SMALL, arm, seed) for seed in (0, 1) for arm in ("random", OURS)]
     assert len(list(study.run(wanted[:2], file))) == 2
@@ -83,7 +83,7 @@ def test_a_study_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest
     file.write_text(file.read_text() + "\n")
     assert len(list(study.run(wanted, file))) == 2
     assert list(study.run(wanted, file)) == []
-    records = study.load(file)
+    records = resume.load(file)
     assert {study.key(record) for record in records} == {(job[0].name, job[1], job[2]) for job in wanted}
     chart.draw(records, tmp_path / "plot.svg")
     assert "<svg" in (tmp_path / "plot.svg").read_text()

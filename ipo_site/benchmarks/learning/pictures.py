@@ -1,8 +1,8 @@
 """The whole loop with the bundled model: it draws, a simulated person looks at the pictures and rates, we learn."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,8 +11,9 @@ from generation import registry, spaces
 from generation.encoders import Siglip
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, Vectors
-from ipo_site.benchmarks.learning import arms
+from ipo_site.benchmarks.learning import arms, resume
 from ipo_site.benchmarks.learning.people import MEMORY, Person
+from ipo_site.benchmarks.learning.resume import Record
 from ipo_site.benchmarks.learning.tastes import TASTES, Eye, Pictures
 from ipo_site.benchmarks.learning.trial import BATCH, OURS
 from preferences.learning.geometry import geometry_of
@@ -73,12 +74,11 @@ def studio() -> Studio:
     return Studio()
 
 
-def run(job: Job, here: Studio | None = None) -> dict[str, Any]:
+def run_session(space_key: str, taste: str, arm: str, seed: int, here: Studio | None = None) -> Record:
     """One session. `percentiles`: for each batch, the mean share of the bare pictures that each of its own beats.
 
     The first batch is drawn before anything is rated. `contrast`: mean difference of two pictures of a batch, 0 to 1.
     """
-    space_key, taste, arm, seed = job
     here = here or studio()
     space = spaces.SPACES[space_key]
     rngs = [np.random.default_rng([seed, TASTES.index(taste), part]) for part in range(3)]
@@ -118,6 +118,16 @@ def mean_difference(pictures: Pictures) -> float:
     return float(np.mean(gaps))
 
 
+def key(record: Record) -> Job:
+    """What makes a session the same session."""
+    return record["space"], record["taste"], record["arm"], record["seed"]
+
+
+def run(wanted: list[Job], file: Path) -> Iterator[Record]:
+    """Run what is missing in `file`, adding to it; yields the sessions as they are done."""
+    return resume.run(run_session, {job: job for job in wanted}, key, file)
+
+
 def jobs(quick: bool) -> list[Job]:
     """All sessions; each arm meets the same people and the same first batches."""
     seeds = {OURS: 2 if quick else 20}
@@ -130,11 +140,11 @@ def jobs(quick: bool) -> list[Job]:
     ]
 
 
-def table(records: Iterable[dict[str, Any]]) -> str:
+def table(records: Iterable[Record]) -> str:
     """Mean percentile after 0, 5 and 10 batches: a Markdown row for each space, taste and arm."""
     head = "| Space | Taste | Arm | Runs | First | After 5 | After 10 | Contrast |"
     rows = [head, "| --- | --- | --- |" + " ---: |" * 5]
-    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record["space"], record["taste"], record["arm"]), []).append(record)
         groups.setdefault((record["space"], "all", record["arm"]), []).append(record)
@@ -146,7 +156,7 @@ def table(records: Iterable[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
-def missed(records: Iterable[dict[str, Any]]) -> list[str]:
+def missed(records: Iterable[Record]) -> list[str]:
     """One sentence for each space and moment at which our pictures are not what they must be."""
     problems = []
     ours = [record for record in records if record["arm"] == OURS]

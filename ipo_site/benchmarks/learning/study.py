@@ -1,20 +1,18 @@
-"""All cells, resumably: what has been run stays in a file, and what is missing is run."""
+"""All cells of the study without pictures, and what they show."""
 
-import json
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from ipo_site.benchmarks.learning import resume
 from ipo_site.benchmarks.learning.people import KINDS
+from ipo_site.benchmarks.learning.resume import Record
 from ipo_site.benchmarks.learning.trial import ARMS, OURS, Cell, run_trial
 from ipo_site.benchmarks.learning.utilities import UTILITIES
 
-PROCESSES = 2
 TUNED_ON = 10  # seeds 0 to 9 were used to choose settings: the report uses later ones
 ERRORS = (0.0, 0.1, 0.3)
 OWN_METHODS = {"our Ridge", "our Gaussian"}
@@ -39,33 +37,14 @@ def jobs(quick: bool) -> list[Job]:
     return found
 
 
-def key(record: dict[str, Any]) -> tuple[str, str, int]:
+def key(record: Record) -> tuple[str, str, int]:
     """What makes a trial the same trial."""
     return record["cell"], record["arm"], record["seed"]
 
 
-def load(file: Path) -> list[dict[str, Any]]:
-    """The trials that a file holds; a last line that was cut off by a kill is left out."""
-    records = []
-    for line in file.read_text().splitlines() if file.exists() else []:
-        try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return records
-
-
-def run(wanted: list[Job], file: Path) -> Iterator[dict[str, Any]]:
+def run(wanted: list[Job], file: Path) -> Iterator[Record]:
     """Run what is missing in `file`, adding to it; yields the trials as they are done."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    known = {key(record) for record in load(file)}
-    missing = [job for job in wanted if (job[0].name, job[1], job[2]) not in known]
-    with ProcessPoolExecutor(PROCESSES) as pool, file.open("a") as out:
-        for done in as_completed([pool.submit(run_trial, *job) for job in missing]):
-            record = done.result()
-            out.write(json.dumps(record) + "\n")
-            out.flush()
-            yield record
+    return resume.run(run_trial, {(job[0].name, job[1], job[2]): job for job in wanted}, key, file)
 
 
 @dataclass(frozen=True)
@@ -88,7 +67,7 @@ class Verdict:
         return self.difference + self.margin < 0
 
 
-def verdicts(records: Iterable[dict[str, Any]], at: str = AT) -> list[Verdict]:
+def verdicts(records: Iterable[Record], at: str = AT) -> list[Verdict]:
     """One for each cell and other arm that have two common seeds or more."""
     means: dict[tuple[str, int, str], dict[int, float]] = {}
     for record in records:
@@ -122,7 +101,7 @@ def missed(found: list[Verdict]) -> list[str]:
     return problems if found else ["There are no trials yet."]
 
 
-def table(records: list[dict[str, Any]], at: str = AT) -> str:
+def table(records: list[Record], at: str = AT) -> str:
     """Mean scaled worth after `at` actions: a Markdown row for each cell, a column for each arm."""
     rows = ["| Cell | " + " | ".join(ARMS) + " |", "| --- |" + " ---: |" * len(ARMS)]
     for cell in dict.fromkeys(record["cell"] for record in records):

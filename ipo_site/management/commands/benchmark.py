@@ -26,6 +26,7 @@ class Command(BaseCommand):
         journey.add_argument("--runs", type=int, default=5)
         learning = kinds.add_parser("learning", help="how fast each method finds what simulated people like")
         learning.add_argument("--quick", action="store_true", help="a few cells and seeds, in minutes")
+        learning.add_argument("--only", choices=("vectors", "pictures"), help="without pictures, or with them")
         learning.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves there (SVG or PNG)")
         learning.add_argument("--report-only", action="store_true", help="run nothing, report what has been run")
         for part in (journey, learning):
@@ -51,30 +52,47 @@ class Command(BaseCommand):
         write(json, figures)
         return [f"Too slow: {name}." for name, seconds in figures.items() if max(seconds) > LIMITS[name]]
 
-    def learning(
-        self, quick: bool, plot: Path | None, report_only: bool, json: Path | None, **options: Any
-    ) -> list[str]:
+    def learning(self, json: Path | None, only: str | None, **options: Any) -> list[str]:
+        problems, figures = [], {}
+        for part in ("vectors", "pictures") if only is None else (only,):
+            missed, figures[part] = getattr(self, part)(**options)
+            problems += missed
+        for sentence in problems:
+            self.stdout.write(sentence)
+        write(json, figures)
+        return problems
+
+    def vectors(self, quick: bool, plot: Path | None, report_only: bool, **options: Any) -> tuple[list[str], Any]:
         # Imported here: what only this needs (cma, matplotlib) need not be installed for the rest.
         from ipo_site.benchmarks.learning import study  # noqa: PLC0415
 
-        file = env.DATA_DIR / "benchmarks" / ("learning-quick.jsonl" if quick else "learning.jsonl")
-        wanted = study.jobs(quick)
-        if not report_only:
-            left = len(wanted) - len(study.load(file))
-            for record in tqdm(study.run(wanted, file), total=max(0, left), desc="trials", mininterval=5):
-                del record
-        records = study.load(file)
-        self.stdout.write(study.table(records))
+        records = self.trials(study, "learning", quick, report_only)
         found = study.verdicts(records)
-        problems = study.missed(found)
-        for sentence in problems:
-            self.stdout.write(sentence)
         if plot is not None:
             from ipo_site.benchmarks.learning import chart  # noqa: PLC0415
 
             chart.draw(records, plot)
-        write(json, {"records": records, "verdicts": [vars(verdict) for verdict in found]})
-        return problems
+        return study.missed(found), {"records": records, "verdicts": [vars(verdict) for verdict in found]}
+
+    def pictures(self, quick: bool, report_only: bool, **options: Any) -> tuple[list[str], Any]:
+        from ipo_site.benchmarks.learning import pictures  # noqa: PLC0415
+
+        records = self.trials(pictures, "pictures", quick, report_only)
+        return pictures.missed(records), {"records": records}
+
+    def trials(self, part: Any, name: str, quick: bool, report_only: bool) -> list[dict[str, Any]]:
+        """Run what is missing of a part of the study, show its table, and return all its records."""
+        from ipo_site.benchmarks.learning import resume  # noqa: PLC0415
+
+        file = env.DATA_DIR / "benchmarks" / f"{name}{'-quick' if quick else ''}.jsonl"
+        wanted = part.jobs(quick)
+        if not report_only:
+            left = max(0, len(wanted) - len(resume.load(file)))
+            for _ in tqdm(part.run(wanted, file), total=left, desc=name, mininterval=5):
+                pass
+        records = resume.load(file)
+        self.stdout.write(part.table(records))
+        return records
 
 
 def write(file: Path | None, figures: Any) -> None:

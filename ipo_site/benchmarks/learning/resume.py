@@ -1,0 +1,43 @@
+"""Long work that goes on where it stopped: each record is a line of a file, and what is missing there is done."""
+
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+PROCESSES = 2
+
+Record = dict[str, Any]
+
+
+def load(file: Path) -> list[Record]:
+    """The records that a file holds; a last line that was cut off by a kill is left out."""
+    records = []
+    for line in file.read_text().splitlines() if file.exists() else []:
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return records
+
+
+def run(
+    work: Callable[..., Record],
+    wanted: Mapping[Hashable, tuple[Any, ...]],
+    key: Callable[[Record], Hashable],
+    file: Path,
+) -> Iterator[Record]:
+    """Do what is wanted and not in `file`, adding to it; yields the records as they come.
+
+    wanted: what `work` is called with, by the key that its record will have.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    known = {key(record) for record in load(file)}
+    missing = [arguments for name, arguments in wanted.items() if name not in known]
+    with ProcessPoolExecutor(PROCESSES) as pool, file.open("a") as out:
+        for done in as_completed([pool.submit(work, *arguments) for arguments in missing]):
+            record = done.result()
+            out.write(json.dumps(record) + "\n")
+            out.flush()
+            yield record
