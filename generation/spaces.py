@@ -25,6 +25,10 @@ class Space(ABC):
     def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
         """How many numbers a steering vector has, for pictures of this size in pixels."""
 
+    def shape(self, spec: ModelSpec, width: int, height: int) -> tuple[int, int, int] | None:
+        """Channels, height and width, where the vector is laid out as a picture."""
+        return None
+
 
 class Latent(Space):
     """The initial noise: channels x height/8 x width/8 standard normal numbers, flattened in C order."""

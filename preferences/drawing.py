@@ -17,7 +17,7 @@ from generation.types import GenerationRequest, ModelSpec
 from preferences import leases, selectors, training
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars, Tie
-from preferences.learning.geometry import geometry_of
+from preferences.learning.layout import geometry_of
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.value_models import VALUE_MODELS, ValueModel
 from preferences.models import Batch, Candidate, OptimizerState, Rating, Session
@@ -73,7 +73,8 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
     session = batch.session
     space = spaces.get(spec, session.space)
     dimension = space.dimension(spec, session.width, session.height)
-    geometry = geometry_of(space.is_noise, dimension, batch.start_radius)
+    shape = space.shape(spec, session.width, session.height)
+    geometry = geometry_of(space.is_noise, dimension, batch.start_radius, shape)
     anchor = anchor_for(session.prompt, geometry)
     rows = training.training_set(session, dimension)
     # Seeded by what identifies the proposal, so that a worker that takes over proposes the same again.
@@ -81,7 +82,7 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
     rng = np.random.default_rng([session.seed, batch.number, first.slot, first.attempt])
     state: Any = rng.bit_generator.state
     proposal = propose(
-        Feedback(rows.X - anchor, tuple(judgment for said in rows.said for judgment in _judgments(said))),
+        Feedback(rows.X - anchor, tuple(judgment for said in rows.said for judgment in _judgments(said)), shape),
         anchor,
         geometry,
         _config(batch),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preferences.learning.geometry import Floats, Vectors
+from preferences.learning.layout import Shape, weigh
 
 MOST_STARS = 5
 
@@ -93,11 +94,13 @@ def ranking(rows: Sequence[int], moment: int = 0) -> list[Judgment]:
 class Feedback:
     """Judged vectors X [rows, d], as deviations from the prompt's own vector, and all that was said of them.
 
-    Raises ValueError for a wrong shape, numbers that are not finite, or a judgment of a row that is not there.
+    `shape`: channels, height and width of a row, where it is noise laid out as a picture. Raises ValueError for a
+    wrong shape, numbers that are not finite, or a judgment of a row that is not there.
     """
 
     X: Vectors
     judgments: tuple[Judgment, ...]
+    shape: Shape | None = None
 
     def __post_init__(self) -> None:
         if self.X.ndim != 2:
@@ -169,8 +172,19 @@ class Feedback:
         """Inner products of the rows [rows, rows]."""
         return np.asarray(self.X @ self.X.T, dtype=np.float64)
 
+    @cached_property
+    def weighed(self) -> Vectors:
+        """The rows times the prior covariance of a taste in their space, up to a factor [rows, d]."""
+        return self.X if self.shape is None else weigh(self.X, self.shape)
+
+    @cached_property
+    def weighed_gram(self) -> Floats:
+        """Inner products of the rows under that covariance [rows, rows]."""
+        return self.gram if self.shape is None else np.asarray(self.X @ self.weighed.T, dtype=np.float64)
+
     def only(self, judgments: Iterable[Judgment]) -> "Feedback":
         """The same rows with some of the judgments; what was computed of the rows is kept."""
-        part = Feedback(self.X, tuple(judgments))
-        part.__dict__["gram"] = self.gram
+        part = Feedback(self.X, tuple(judgments), self.shape)
+        for name in ("gram", "weighed", "weighed_gram"):
+            part.__dict__[name] = getattr(self, name)
         return part

@@ -33,6 +33,9 @@ class Geometry(Protocol):
         The direction's length is ignored; where it points nowhere, z stays.
         """
 
+    def climb(self, z: Vectors, direction: Vectors, amount: ArrayLike) -> Floats:
+        """Towards the place where direction'z is greatest, by `amount` at most."""
+
     def random_move(self, z: Vectors, amount: ArrayLike, rng: np.random.Generator) -> Floats:
         """Move each row of z [n, d] by `amount` in a direction of its own, all directions equally likely."""
 
@@ -70,6 +73,9 @@ class Shell:
         angle = np.where(length > 1e-9, np.radians(_column(amount)), 0.0)
         return self.project(np.cos(angle) * z + np.sin(angle) * np.sqrt(self.dimension) * tangent)
 
+    def climb(self, z: Vectors, direction: Vectors, amount: ArrayLike) -> Floats:
+        return self.move(z, direction, np.minimum(amount, self.distance(z, np.atleast_2d(direction))))
+
     def random_move(self, z: Vectors, amount: ArrayLike, rng: np.random.Generator) -> Floats:
         return self.move(z, rng.standard_normal(np.shape(z)), amount)
 
@@ -101,20 +107,14 @@ class Ball:
         step = _column(amount) * _unit(checked_direction(direction, self.dimension))
         return self.project(checked_rows(z, self.dimension) + step)
 
+    def climb(self, z: Vectors, direction: Vectors, amount: ArrayLike) -> Floats:
+        return self.move(z, direction, amount)
+
     def random_move(self, z: Vectors, amount: ArrayLike, rng: np.random.Generator) -> Floats:
         return self.move(z, rng.standard_normal(np.shape(z)), amount)
 
     def limit(self, z: Vectors, centre: Vectors, radius: float) -> Floats:
         return _limit(self.project(z), self.project(np.atleast_2d(centre)), radius, self.distance, self.move)
-
-
-# In an embedding space the learner may go this many Start Radii away from the prompt; beyond, pictures fall apart.
-CAP_IN_RADII = 2.5
-
-
-def geometry_of(is_noise: bool, dimension: int, start_radius: float) -> Geometry:
-    """Where a space's vectors live: the shell of noise, or a ball around the prompt among embeddings."""
-    return Shell(dimension) if is_noise else Ball(dimension, CAP_IN_RADII * start_radius)
 
 
 def checked_rows(z: Vectors, dimension: int, name: str = "z") -> Floats:

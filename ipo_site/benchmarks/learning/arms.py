@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from generation.spaces import LATENT, Space
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback, Judgment
-from preferences.learning.geometry import geometry_of
+from preferences.learning.layout import Shape, geometry_of
 from preferences.learning.propose import propose
 
 Vectors = NDArray[np.float32]
@@ -18,9 +18,12 @@ Vectors = NDArray[np.float32]
 class Arm(ABC):
     """One method in one session. The first batch is given; `propose` makes the others."""
 
-    def __init__(self, anchor: Vectors, rng: np.random.Generator, space: Space = LATENT) -> None:
+    def __init__(
+        self, anchor: Vectors, rng: np.random.Generator, space: Space = LATENT, shape: Shape | None = None
+    ) -> None:
         self.anchor, self.rng, self.space, self.d = anchor, rng, space, len(anchor)
-        self.geometry = geometry_of(space.is_noise, self.d, space.start_radius)
+        self.geometry = geometry_of(space.is_noise, self.d, space.start_radius, shape)
+        self.shape = shape
         self.z: Vectors = np.zeros((0, self.d), np.float32)
         self.judgments: list[Judgment] = []
 
@@ -32,7 +35,7 @@ class Arm(ABC):
     @property
     def feedback(self) -> Feedback:
         """All that was said so far, of deviations from the anchor."""
-        return Feedback(self.z - self.anchor, tuple(self.judgments))
+        return Feedback(self.z - self.anchor, tuple(self.judgments), self.shape)
 
     @abstractmethod
     def propose(self, n: int) -> Vectors:

@@ -16,7 +16,7 @@ from ipo_site.benchmarks.learning.people import MEMORY, Person
 from ipo_site.benchmarks.learning.resume import Record
 from ipo_site.benchmarks.learning.tastes import TASTES, Eye, Pictures
 from ipo_site.benchmarks.learning.trial import BATCH, OURS
-from preferences.learning.geometry import geometry_of
+from preferences.learning.layout import geometry_of
 from preferences.learning.propose import anchor_for
 
 MODEL = registry.BUILTIN["pocket-landscapes"]
@@ -86,9 +86,10 @@ def run_session(space_key: str, taste: str, arm: str, seed: int, here: Studio | 
     bare = np.sort(likes(here.bare))
     person = Person(ERRORS, rngs[0])
     dimension = space.dimension(MODEL, MODEL.width, MODEL.height)
-    anchor = anchor_for(f"{PROMPT} {seed}", geometry_of(space.is_noise, dimension, space.start_radius))
-    method = ARMS[arm](anchor, rngs[1], space)
-    shown = arms.RandomArm(anchor, rngs[2], space).propose(BATCH)
+    shape = space.shape(MODEL, MODEL.width, MODEL.height)
+    anchor = anchor_for(f"{PROMPT} {seed}", geometry_of(space.is_noise, dimension, space.start_radius, shape))
+    method = ARMS[arm](anchor, rngs[1], space, shape)
+    shown = arms.RandomArm(anchor, rngs[2], space, shape).propose(BATCH)
     remembered = np.zeros(0)
     percentiles, contrast = [], []
     for moment in range(BATCHES + 1):

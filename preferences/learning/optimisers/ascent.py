@@ -3,7 +3,7 @@
 import numpy as np
 
 from preferences.learning.config import LearningConfig
-from preferences.learning.geometry import Floats, Geometry, Shell, Vectors
+from preferences.learning.geometry import Floats, Geometry, Vectors
 from preferences.learning.optimisers.base import reach
 from preferences.learning.value_models import ValueModel
 
@@ -18,12 +18,10 @@ def ascent(
 ) -> Floats:
     """Each start [n, d] moved up along the weights by its share of the allowed length: the last by all of it.
 
-    Small steps along a linear function's gradient never leave one great circle (in the ball: one line), so
-    a single move of their total length reaches the same point. Ascent alone would draw all to the same picture; the
+    Beyond the direction of the weights a great circle leads down again: none goes there. Small steps along a linear
+    function's gradient never leave one great circle (in the ball: one line), so a single move of their total length
+    reaches the same point. Ascent alone would draw all to the same picture; the
     shares keep a batch diverse.
     """
     shares = reach(config) * np.arange(1, len(starts) + 1) / len(starts)
-    if isinstance(geometry, Shell):
-        # Beyond the direction of the weights a great circle leads down again.
-        shares = np.minimum(shares, geometry.distance(starts, model.direction))
-    return geometry.move(starts, model.direction, shares)
+    return geometry.climb(starts, model.direction, shares)

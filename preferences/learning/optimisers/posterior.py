@@ -3,7 +3,7 @@
 import numpy as np
 
 from preferences.learning.config import LearningConfig
-from preferences.learning.geometry import Floats, Geometry, Shell, Vectors
+from preferences.learning.geometry import Floats, Geometry, Vectors
 from preferences.learning.optimisers.base import reach
 from preferences.learning.value_models import BayesianModel, ValueModel
 
@@ -32,11 +32,7 @@ def posterior(
     """
     if not isinstance(model, BayesianModel):
         raise TypeError(f"posterior needs a BayesianModel, not {type(model).__name__}")
-    if isinstance(geometry, Shell):
-        far = np.minimum(config.max_dist or np.inf, geometry.distance(starts, model.direction))
-    else:
-        far = np.full(len(starts), config.max_dist or reach(config))
-    best = geometry.move(starts, model.direction, far)
+    best = geometry.climb(starts, model.direction, config.max_dist or reach(config))
     share = SCATTER * max(LEAST, min(1.0, EARLY / max(1, model.batches)))
     scattered = geometry.random_move(best, share * config.temperature * config.start_radius, rng)
     return geometry.limit(scattered, starts, config.max_dist)

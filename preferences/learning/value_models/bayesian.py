@@ -3,10 +3,12 @@
 from typing import ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Floats, Vectors, checked_rows
+from preferences.learning.layout import weigh
 from preferences.learning.likelihood import Likelihood
 from preferences.learning.value_models.base import CannotFit, Prediction, ValueModel, linear_value
 
@@ -20,7 +22,9 @@ SMALL = 1e-6
 
 
 class BayesianModel(ValueModel):
-    """Worth f(x) = w'x with w ~ N(0, WORTH^2 / m I), m the mean square length of the judged rows.
+    """Worth f(x) = w'x with w ~ N(0, WORTH^2 / m C), m the mean of x'Cx over the judged rows.
+
+    C is the identity; for noise that is laid out as a picture it prefers the low frequencies (see layout.weigh).
 
     Taste drifts: the weights of moments t and s have correlation KEPT^|t - s| (Ornstein-Uhlenbeck), and predictions
     are for the latest moment. It costs little while taste stands still.
@@ -33,11 +37,12 @@ class BayesianModel(ValueModel):
 
     label: ClassVar[str] = "Bayesian"
     optimisers: ClassVar[tuple[str, ...]] = ("posterior", "hill", "line", "spsa")
-    arrays: ClassVar[tuple[str, ...]] = ("weights", "rows", "shrinkage", "scale", "evidence", "batches")
-    version: ClassVar[int] = 2
+    arrays: ClassVar[tuple[str, ...]] = ("weights", "rows", "shrinkage", "shape", "scale", "evidence", "batches")
+    version: ClassVar[int] = 3
 
     weights: Floats  # [d] posterior mean of w
-    rows: Vectors  # [n, d] the judged rows
+    rows: Vectors  # [n, d] the judged rows, times the prior covariance
+    shape: NDArray[np.int64]  # channels, height, width of noise that is laid out as a picture; otherwise empty
     shrinkage: Floats  # [n, n] how much of the prior variance the judgments take away
     scale: float  # prior variance of w in each direction
     evidence: float  # log p(judgments), Laplace
@@ -48,20 +53,21 @@ class BayesianModel(ValueModel):
             raise CannotFit(f"the {self.label} model needs a rating, there is none so far.")
         likelihood = Likelihood(feedback)
         n = likelihood.rows
-        length = float(np.mean(np.diag(feedback.gram)))
+        length = float(np.mean(np.diag(feedback.weighed_gram)))
         self.scale = WORTH**2 / length if length > 0 else 1.0
         self.batches = float(len({judgment.moment for judgment in feedback.judgments}))
         moments = feedback.moments
         prior = np.zeros((likelihood.size, likelihood.size))
-        prior[:n, :n] = self.scale * feedback.gram * KEPT ** np.abs(moments[:, None] - moments[None])
+        prior[:n, :n] = self.scale * feedback.weighed_gram * KEPT ** np.abs(moments[:, None] - moments[None])
         passed = likelihood.moments - likelihood.moments.min() if len(likelihood.moments) else likelihood.moments
         prior[n:, n:] = STANDARD**2 + STANDARD_STEP**2 * np.minimum(passed[:, None], passed[None, :])
         dual, shrinkage, self.evidence = laplace(prior, likelihood)
         now = KEPT ** (moments.max() - moments)
         # In the rows' own precision: another would copy them all.
-        kept = (now * dual[:n]).astype(feedback.X.dtype)
-        self.weights = self.scale * np.asarray(feedback.X.T @ kept, dtype=np.float64)
-        self.rows = np.asarray(feedback.X, dtype=np.float32)
+        kept = (now * dual[:n]).astype(feedback.weighed.dtype)
+        self.weights = self.scale * np.asarray(feedback.weighed.T @ kept, dtype=np.float64)
+        self.rows = np.asarray(feedback.weighed, dtype=np.float32)
+        self.shape = np.asarray(feedback.shape or (), dtype=np.int64)
         self.shrinkage = shrinkage[:n, :n] * now[:, None] * now[None]
         return self
 
@@ -70,7 +76,8 @@ class BayesianModel(ValueModel):
         self.require_fitted()
         X = checked_rows(X, len(self.weights), "X")
         near = self.scale * (X @ self.rows.T.astype(np.float64))
-        variance = self.scale * np.sum(X**2, axis=1) - np.sum((near @ self.shrinkage) * near, axis=1)
+        weighed = weigh(X, tuple(self.shape)) if self.shape.size else X
+        variance = self.scale * np.sum(X * weighed, axis=1) - np.sum((near @ self.shrinkage) * near, axis=1)
         return Prediction(X @ self.weights, np.sqrt(np.maximum(variance, 0)))
 
     def value(self, X: Vectors) -> Floats:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars, Tie
-from preferences.learning.geometry import Ball, Shell
+from preferences.learning.geometry import Ball, Geometry, Shell
+from preferences.learning.layout import BandedShell
 from preferences.learning.propose import propose
 from preferences.learning.starts import STARTS
 from preferences.learning.value_models import VALUE_MODELS
@@ -30,17 +31,21 @@ def judgments(draw: st.DrawFn, rows: int) -> tuple[Judgment, ...]:
 @st.composite
 def situations(draw: st.DrawFn) -> dict:
     """Geometry, rows of any scale (constant numbers and duplicates among them), what was said, and the controls."""
-    d = draw(st.integers(2, 24))
+    shape = draw(st.one_of(st.none(), st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(2, 4))))
+    d = int(np.prod(shape)) if shape else draw(st.integers(2, 24))
     rows = draw(st.integers(1, 8))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    on_shell = draw(st.booleans())
-    geometry = Shell(d) if on_shell else Ball(d, draw(st.sampled_from([0.0, 0.5, 2.0])))
+    on_shell = shape is not None or draw(st.booleans())
+    if shape:
+        geometry: Geometry = BandedShell(d, shape)
+    else:
+        geometry = Shell(d) if on_shell else Ball(d, draw(st.sampled_from([0.0, 0.5, 2.0])))
     X = rng.standard_normal((rows, d)) * draw(st.sampled_from([1e-6, 1.0, 1e6]))
     if draw(st.booleans()):
         X[:, 0] = 3.0
     if draw(st.booleans()):
         X[-1] = X[0]
-    anchor = Shell(d).project(rng.standard_normal((1, d)))[0] if on_shell else np.zeros(d)
+    anchor = geometry.project(rng.standard_normal((1, d)))[0] if on_shell else np.zeros(d)
     value_model, optimiser = draw(st.sampled_from(METHODS))
     config = LearningConfig(
         value_model=value_model,
@@ -54,7 +59,7 @@ def situations(draw: st.DrawFn) -> dict:
         max_dist=draw(st.sampled_from([0.0, 0.3, 45.0])),
         start_radius=draw(st.sampled_from([0.0, 0.5, 90.0])),
     )
-    feedback = Feedback(X.astype(np.float32), draw(judgments(rows)))
+    feedback = Feedback(X.astype(np.float32), draw(judgments(rows)), shape)
     return {"feedback": feedback, "anchor": anchor, "geometry": geometry, "config": config}
 
 
