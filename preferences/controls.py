@@ -48,6 +48,7 @@ class Asking(models.TextChoices):
     STARS = "stars", "1 to 5 stars"
     BEST = "best", "The best of the batch"
     PAIRS = "pairs", "The better of two"
+    RANKING = "ranking", "All in order, best first"
 
 
 class Start(models.TextChoices):

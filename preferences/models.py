@@ -174,11 +174,14 @@ class Rating(models.Model):
         GOOD_BAD = "good_bad", "Good or bad"
         STARS = "stars", "Stars"
         BEST = "best", "Best of several"
+        RANK = "rank", "Next in a ranking"
         PAIR = "pair", "Better of two"
         SKIP = "skip", "Two skipped"
 
     # Of these a picture has one at a time: the last word counts. A choice stands beside others.
     OF_ONE_PICTURE = (Kind.GOOD_BAD, Kind.STARS)
+    # One picture is chosen, and others were left: its value is above 0, theirs below. A ranking is a row of these.
+    OF_ONE_AMONG_OTHERS = (Kind.BEST, Kind.RANK)
     OF_TWO_PICTURES = (Kind.PAIR, Kind.SKIP)
     # What a person can say of a picture, as the kind of rating and its value.
     WORDS: ClassVar[dict[str, tuple[str, float]]] = {
@@ -190,6 +193,7 @@ class Rating(models.Model):
         "4": (Kind.STARS, 0.5),
         "5": (Kind.STARS, 1.0),
         "best": (Kind.BEST, 1.0),
+        "next": (Kind.RANK, 1.0),
     }
     # What a person can say of two pictures, as the kind of rating and the values of the first and the second.
     ANSWERS: ClassVar[dict[str, tuple[str, float, float]]] = {
@@ -211,7 +215,10 @@ class Rating(models.Model):
     class Meta:
         ordering = ("-id",)
         constraints = [
-            CheckConstraint(name="rating_kind", condition=Q(kind__in=["good_bad", "stars", "best", "pair", "skip"])),
+            CheckConstraint(
+                name="rating_kind",
+                condition=Q(kind__in=["good_bad", "stars", "best", "rank", "pair", "skip"]),
+            ),
             CheckConstraint(
                 name="rating_undone_after_answer",
                 condition=Q(undone_at__isnull=True) | Q(undone_at__gte=F("answered_at")),

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.humanize.templatetags.humanize import ordinal
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
@@ -42,6 +43,7 @@ BUTTONS: dict[str, tuple[str, ...]] = {
     Asking.GOOD_BAD: ("good", "bad"),
     Asking.STARS: ("1", "2", "3", "4", "5"),
     Asking.BEST: ("best",),
+    Asking.RANKING: ("next",),
     Asking.PAIRS: (),  # they have a page of their own
 }
 
@@ -52,6 +54,7 @@ class Button:
 
     word: str
     is_pressed: bool
+    place: int = 0  # in a ranking, from 1
 
     @property
     def value(self) -> str:
@@ -59,6 +62,8 @@ class Button:
 
     @property
     def label(self) -> str:
+        if self.word == "next":
+            return str(ordinal(self.place)) if self.is_pressed else "Next best"
         return "★" if self.word.isdigit() else self.word.capitalize()
 
     @property
@@ -74,6 +79,7 @@ class Tile:
     rating: str  # the last of Rating.WORDS that was said, or ""
     form_token: uuid.UUID
     asking: str  # a value of Asking
+    place: int = 0  # in the ranking of its batch, from 1; 0 without one
 
     @property
     def slot(self) -> int:
@@ -82,7 +88,10 @@ class Tile:
     @property
     def asked(self) -> list[Button]:
         """The buttons of the session's way of asking."""
-        return [Button(word, word == self.rating) for word in BUTTONS[self.asking]]
+        return [
+            Button(word, self.place > 0 if word == "next" else word == self.rating, self.place)
+            for word in BUTTONS[self.asking]
+        ]
 
 
 @dataclass
@@ -112,7 +121,7 @@ class BatchView:
 
     @cached_property
     def rated(self) -> int:
-        return sum(bool(tile.rating) for tile in self.tiles)
+        return sum(bool(tile.rating or tile.place) for tile in self.tiles)
 
     @property
     def is_worker_offline(self) -> bool:
@@ -166,10 +175,13 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
     )
 
 
-def _last_word(field: str = "value") -> Subquery:
+OF_ITSELF = Q(rating__kind__in=Rating.OF_ONE_PICTURE) | Q(rating__kind=Rating.Kind.BEST, value__gt=0)
+PLACED = Q(rating__kind=Rating.Kind.RANK, value__gt=0)
+
+
+def _last_word(field: str = "value", of: Q = OF_ITSELF) -> Subquery:
     """What was said last of a candidate itself and not taken back (its value, or another field), or null."""
-    of_it = Q(rating__kind__in=Rating.OF_ONE_PICTURE) | Q(rating__kind=Rating.Kind.BEST, value__gt=0)
-    said = RatedCandidate.objects.filter(of_it, candidate=OuterRef("pk"), rating__undone_at__isnull=True)
+    said = RatedCandidate.objects.filter(of, candidate=OuterRef("pk"), rating__undone_at__isnull=True)
     return Subquery(said.order_by("-rating_id").values(field)[:1])
 
 
@@ -177,12 +189,22 @@ def _tiles(batch: Batch, asking: str) -> list[Tile]:
     rows = (
         Candidate.objects.filter(batch=batch)
         .defer("vector")
-        .annotate(said=_last_word(), kind=_last_word("rating__kind"))
+        .annotate(said=_last_word(), kind=_last_word("rating__kind"), placed=_last_word("rating_id", PLACED))
         .order_by("slot", "-attempt")
         .distinct("slot")
     )
     words = {said: word for word, said in Rating.WORDS.items()}
-    return [Tile(row, words.get((row.kind, row.said), ""), uuid.uuid4(), asking) for row in rows]
+    order = sorted(row.placed for row in rows if row.placed is not None)
+    return [
+        Tile(
+            row,
+            words.get((row.kind, row.said), ""),
+            uuid.uuid4(),
+            asking,
+            0 if row.placed is None else 1 + order.index(row.placed),
+        )
+        for row in rows
+    ]
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
     rated = _rated_ids(batch)
     ready = dict(batch.candidates.filter(state=Candidate.State.READY).values_list("id", "slot"))
     wanted = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
-    if session.unrated_is_bad and session.asking not in (Asking.BEST, Asking.PAIRS):
+    if session.unrated_is_bad and session.asking in (Asking.GOOD_BAD, Asking.STARS):
         wanted = {pk: BAD for pk in ready if pk not in rated} | wanted
     strangers = wanted.keys() - ready.keys()
     if strangers:
@@ -106,8 +106,9 @@ def _queue(batch: Batch) -> None:
 def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | None:
     """Say one of Rating.WORDS of one picture, or “none” (take it back).
 
-    With Form Submit off the rated slot is drawn anew, or after “best” the next batch: what to enqueue is returned,
-    otherwise None. The same form token twice is one event. Raises NotAllowed for a picture that is not there.
+    With Form Submit off the rated slot is drawn anew, or after “best” and the last “next” the next batch: what to
+    enqueue is returned, otherwise None. The same form token twice is one event. Raises NotAllowed for a picture that
+    is not there.
     """
     batch = Batch.objects.select_for_update().get(pk=candidate.batch_id)
     session = batch.session
@@ -119,8 +120,8 @@ def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | Non
         _undo(candidate)
         return None
     kind, number = Rating.WORDS[value]
-    if kind == Rating.Kind.BEST:
-        return _choose_best(session, batch, candidate, form_token)
+    if kind in Rating.OF_ONE_AMONG_OTHERS:
+        return _choose(session, batch, candidate, kind, form_token)
     _add_rating(session, candidate.pk, number, form_token, candidate.drawn_at, kind)
     is_newest = not session.batches.filter(number__gt=batch.number).exists()
     if session.form_submit or batch.state == Batch.State.FAILED or not is_newest:
@@ -140,21 +141,33 @@ def _add_rating(
     RatedCandidate.objects.create(rating=rating, candidate_id=candidate_id, value=value)
 
 
-def _choose_best(session: Session, batch: Batch, best: Candidate, token: uuid.UUID) -> Batch | None:
-    """The picture is the best of those that the page shows; an earlier choice in this batch is taken back."""
+def _choose(session: Session, batch: Batch, best: Candidate, kind: str, token: uuid.UUID) -> Batch | None:
+    """The picture is the best of those that the page shows, in a ranking of those that have no place yet.
+
+    There is one best: an earlier choice in this batch is taken back.
+    """
     if batch.is_active:
         raise NotAllowed("This batch is still being drawn: choose the best when you have seen all of it.")
-    earlier = Rating.objects.filter(kind=Rating.Kind.BEST, items__candidate__batch=batch, undone_at__isnull=True)
-    Rating.objects.filter(pk__in=earlier.values("pk")).update(undone_at=timezone.now())
-    rating = Rating.objects.create(session=session, kind=Rating.Kind.BEST, form_token=token, shown_at=batch.finished_at)
-    others = [pk for pk in batch.shown().values_list("pk", flat=True) if pk != best.pk]
+    others = set(batch.shown().values_list("pk", flat=True)) - {best.pk}
+    earlier = RatedCandidate.objects.filter(
+        rating__kind=kind, rating__undone_at__isnull=True, candidate__batch=batch, value__gt=0
+    )
+    if kind == Rating.Kind.BEST:
+        Rating.objects.filter(pk__in=earlier.values("rating")).update(undone_at=timezone.now())
+    else:
+        placed = set(earlier.values_list("candidate", flat=True))
+        if best.pk in placed:
+            return None
+        others -= placed
+    rating = Rating.objects.create(session=session, kind=kind, form_token=token, shown_at=batch.finished_at)
     RatedCandidate.objects.bulk_create(
         [
             RatedCandidate(rating=rating, candidate=best, value=GOOD),
-            *(RatedCandidate(rating=rating, candidate_id=pk, value=BAD) for pk in others),
+            *(RatedCandidate(rating=rating, candidate_id=pk, value=BAD) for pk in sorted(others)),
         ]
     )
-    return None if session.form_submit else submit_batch(session, batch.number, [], [])
+    is_complete = kind == Rating.Kind.BEST or len(others) <= 1
+    return submit_batch(session, batch.number, [], []) if is_complete and not session.form_submit else None
 
 
 @transaction.atomic
@@ -185,7 +198,7 @@ def undo_compare(batch: Batch) -> None:
 
 def _undo(candidate: Candidate) -> None:
     """Take back what was said of this picture; what was said of others beside it stands."""
-    of_it = Q(kind__in=Rating.OF_ONE_PICTURE) | Q(kind=Rating.Kind.BEST, items__value__gt=0)
+    of_it = Q(kind__in=Rating.OF_ONE_PICTURE) | Q(kind__in=Rating.OF_ONE_AMONG_OTHERS, items__value__gt=0)
     said = Rating.objects.filter(of_it, items__candidate=candidate, undone_at__isnull=True)
     Rating.objects.filter(pk__in=said.values("pk")).update(undone_at=timezone.now())
 

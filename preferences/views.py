@@ -105,7 +105,7 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
         return _refuse(request, str(error), status=409)
     if redrawn is not None:
         tasks.enqueue(redrawn.pk)
-        if redrawn.pk != batch.pk:  # the best was chosen, and that was all this batch was for
+        if redrawn.pk != batch.pk:  # the best or the last place was chosen, and that was all this batch was for
             if getattr(request, "htmx", False):
                 return HttpResponse(headers={"HX-Redirect": _batch_url(redrawn)})
             return redirect(_batch_url(redrawn))
@@ -116,7 +116,8 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
     good, bad = selectors.rating_counts(view.session)
     news = _news(view, request.POST.get("after", "")) | {"is_rating": True, "good": good, "bad": bad}
     response = render(request, "preferences/progress.html", news)
-    event = {"candidate": candidate.pk, "rating": value, "token": str(uuid.uuid4())}
+    labels = {tile.candidate.pk: button.label for tile in view.tiles for button in tile.asked if button.word == "next"}
+    event = {"candidate": candidate.pk, "rating": value, "token": str(uuid.uuid4()), "places": labels}
     response["HX-Trigger"] = json.dumps({"rated": event})
     return response
 

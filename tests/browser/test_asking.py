@@ -68,6 +68,22 @@ def test_one_best_of_the_batch(page, live_server, workers):
     assert said() == [("best", (1.0, -1.0, -1.0, -1.0))]
 
 
+def test_all_in_order(page, live_server, workers):
+    workers.start("gpu")
+    start(page, live_server, "All in order, best first")
+    tile(page, 3).get_by_role("button", name="Next best").click()
+    expect(tile(page, 3).get_by_role("button", name="1st")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("n")
+    expect(tile(page, 4).get_by_role("button", name="2nd")).to_be_visible()
+    tile(page, 3).get_by_role("button", name="1st").click()
+    expect(tile(page, 4).get_by_role("button", name="1st")).to_be_visible()
+    expect(tile(page, 3).get_by_role("button", name="Next best")).to_have_attribute("aria-pressed", "false")
+    assert said() == [("rank", (1.0, -1.0, -1.0))]
+    page.reload()
+    expect(tile(page, 4).get_by_role("button", name="1st")).to_have_attribute("aria-pressed", "true")
+
+
 def test_pairs_with_keys(page, live_server, workers):
     workers.start("gpu")
     start(page, live_server, "The better of two")

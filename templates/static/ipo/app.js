@@ -12,6 +12,10 @@ document.addEventListener("rated", ({ detail }) => {
   if (!tile) return;
   if (detail.rating === "best") for (const other of document.querySelectorAll(".tile.best")) say(other, "none");
   say(tile, detail.rating);
+  for (const [candidate, label] of Object.entries(detail.places)) {
+    const button = document.querySelector(`[data-candidate="${candidate}"] [data-rating=next]`);
+    if (button) button.textContent = label;
+  }
   tile.querySelector("[name=form_token]").value = detail.token;
 });
 function say(tile, rating) {
@@ -40,7 +44,7 @@ document.addEventListener("htmx:responseError", ({ detail }) => {
   tell(page.querySelector("[role=alert]")?.textContent || "That did not work: reload the page and try again.");
 });
 
-// Keys: arrows walk through the tiles; g, b, 1 to 5 and t (the best) rate. Silent while typing.
+// Keys: arrows walk through the tiles; g, b, 1 to 5, t (the best) and n (the next best) rate. Silent while typing.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
   const named = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
@@ -58,7 +62,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return;
   }
-  const rating = { g: "good", b: "bad", t: "best" }[event.key] || event.key;
+  const rating = { g: "good", b: "bad", t: "best", n: "next" }[event.key] || event.key;
   const button = here < 0 ? null : tiles[here].querySelector(`[data-rating="${CSS.escape(rating)}"]`);
   if (!button) return;
   button.focus();
