@@ -11,6 +11,7 @@ from preferences.models import (
     OptimizerState,
     RatedCandidate,
     Rating,
+    Search,
     Session,
     Worker,
 )
@@ -135,6 +136,14 @@ class OptimizerStateAdmin(admin.ModelAdmin[OptimizerState]):
     @admin.display(description="")
     def preview(self, state: OptimizerState) -> SafeString | str:
         return thumbnail(state.batch.candidates.filter(state=Candidate.State.READY).first())
+
+
+@admin.register(Search)
+class SearchAdmin(admin.ModelAdmin[Search]):
+    list_display = ("id", "session", "state", "created_at", "finished_at", "error")
+    list_filter = ("state",)
+    raw_id_fields = ("session",)
+    readonly_fields = ("created_at", "enqueued_at", "finished_at")
 
 
 @admin.register(Worker)

@@ -15,12 +15,11 @@ from generation.errors import Cancelled, GenerationError
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, ModelSpec
 from preferences import leases, selectors, training
-from preferences.learning.config import LearningConfig
-from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars, Tie
+from preferences.learning.feedback import Feedback
 from preferences.learning.layout import geometry_of
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.value_models import VALUE_MODELS, ValueModel
-from preferences.models import Batch, Candidate, OptimizerState, Rating, Session
+from preferences.models import Batch, Candidate, OptimizerState, Session
 
 log = logging.getLogger(__name__)
 
@@ -82,10 +81,10 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
     rng = np.random.default_rng([session.seed, batch.number, first.slot, first.attempt])
     state: Any = rng.bit_generator.state
     proposal = propose(
-        Feedback(rows.X - anchor, tuple(judgment for said in rows.said for judgment in _judgments(said)), shape),
+        Feedback(rows.X - anchor, rows.judgments, shape),
         anchor,
         geometry,
-        _config(batch),
+        training.config(batch),
         rng,
         len(candidates),
         previous=_previous(batch),
@@ -101,41 +100,11 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
     return leases.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
 
 
-def _judgments(said: training.Said) -> list[Judgment]:
-    """What a rating is to the learner; a choice of one among one is nothing."""
-    first, *others = said.rows
-    best, moment = said.values[0], said.batch_number
-    if said.kind == Rating.Kind.STARS:
-        return [Stars(first, round(3 + 2 * best), moment)]
-    if said.kind == Rating.Kind.GOOD_BAD or best < 0:  # or two that are both bad
-        return [Label(row, best > 0, moment) for row in said.rows]
-    if not others:
-        return []
-    return [Tie(first, others[0], moment) if best == 0 else Choice(first, tuple(others), moment)]
-
-
 def _previous(batch: Batch) -> ValueModel | None:
     """The model to go on from, if its kind does that and there is one."""
     kind = VALUE_MODELS[batch.value_model]
     saved = training.last_parameters(batch.session, batch.value_model) if kind.starts_warm else None
     return None if saved is None else kind.load(saved)
-
-
-def _config(batch: Batch) -> LearningConfig:
-    return LearningConfig(
-        value_model=batch.value_model,
-        optimiser=batch.optimiser,
-        start=batch.start,
-        temperature=batch.temperature,
-        ridge_alpha=batch.ridge_alpha,
-        xgboost_trees=batch.xgboost_trees,
-        xgboost_depth=batch.xgboost_depth,
-        xgboost_learning_rate=batch.xgboost_learning_rate,
-        optim_steps=batch.optim_steps,
-        step_size=batch.step_size,
-        max_dist=batch.max_dist,
-        start_radius=batch.start_radius,
-    )
 
 
 def _request(batch: Batch, chunk: list[Candidate], should_stop: Callable[[], bool]) -> GenerationRequest:

@@ -11,7 +11,7 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from preferences.controls import Asking
-from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Session, Worker
+from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Search, Session, Worker
 
 User = AbstractBaseUser | AnonymousUser
 # A worker reports every few seconds; one that has been silent for longer than this is gone.
@@ -261,6 +261,10 @@ def rating_counts(session: Session) -> tuple[int, int]:
 
 def last_learned(session: Session) -> OptimizerState | None:
     return OptimizerState.objects.filter(batch__session=session).defer("parameters").first()
+
+
+def last_search(session: Session) -> Search | None:
+    return Search.objects.filter(session=session).first()
 
 
 def model_wanted() -> str:

@@ -6,7 +6,7 @@ Each function is safe to call twice, and safe to be killed in.
 import secrets
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -15,9 +15,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from preferences.controls import Asking
-from preferences.models import Batch, Candidate, RatedCandidate, Rating, Session
+from preferences.models import Batch, Candidate, RatedCandidate, Rating, Search, Session
 
 GOOD, BAD = 1.0, -1.0
+SEARCH_SILENCE = timedelta(minutes=2)
 
 
 class NotAllowed(Exception):
@@ -97,6 +98,62 @@ def _queue(batch: Batch) -> None:
         state=Batch.State.QUEUED, phase=Batch.Phase.QUEUED, error="", enqueued_at=now, finished_at=None
     )
     batch.refresh_from_db()
+
+
+# --- searches for the settings of XGBoost -----------------------------------------------------------------
+
+
+@transaction.atomic
+def start_search(session: Session) -> Search:
+    """Ask for a search, or get the one that runs already."""
+    Session.objects.select_for_update().get(pk=session.pk)
+    return session.searches.filter(state=Search.State.RUNNING).first() or Search.objects.create(session=session)
+
+
+@transaction.atomic
+def stop_search(session: Session) -> None:
+    """End the running search; the session takes the best of what was tried."""
+    search = session.searches.select_for_update().filter(state=Search.State.RUNNING).first()
+    if search is not None:
+        _end_search(search, Search.State.STOPPED)
+
+
+@transaction.atomic
+def add_trial(search_id: int, number: int, settings: Mapping[str, Any], loss: float) -> bool:
+    """Keep trial `number` (from 0). True when another is to follow; False when it was the last, or came too late."""
+    search = Search.objects.select_for_update().filter(pk=search_id, state=Search.State.RUNNING).first()
+    if search is None or len(search.trials) != number:
+        return False
+    search.trials.append({"settings": dict(settings), "loss": loss})
+    search.enqueued_at = timezone.now()
+    search.save(update_fields=["trials", "enqueued_at"])
+    if len(search.trials) < search.wanted:
+        return True
+    _end_search(search, Search.State.DONE)
+    return False
+
+
+def fail_search(search_id: int, error: str) -> None:
+    """End a search with a sentence for the user; the settings stay as they are."""
+    Search.objects.filter(pk=search_id, state=Search.State.RUNNING).update(
+        state=Search.State.FAILED, error=error, finished_at=timezone.now()
+    )
+
+
+def searches_to_resume() -> list[int]:
+    """Ids of running searches of which nothing was heard for long: their message may be lost."""
+    silent = timezone.now() - SEARCH_SILENCE
+    lost = Search.objects.filter(state=Search.State.RUNNING, enqueued_at__lt=silent)
+    ids = list(lost.values_list("pk", flat=True))
+    Search.objects.filter(pk__in=ids).update(enqueued_at=timezone.now())
+    return ids
+
+
+def _end_search(search: Search, state: str) -> None:
+    search.state, search.finished_at = state, timezone.now()
+    search.save(update_fields=["state", "finished_at"])
+    if search.best is not None:
+        update_controls(search.session, search.best["settings"])
 
 
 # --- ratings ----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError
 from generation import registry
 from generation.errors import GenerationError
 from generation.manager import ModelManager
-from preferences import leases, selectors
+from preferences import leases, selectors, services
 from preferences.models import Worker
 
 log = logging.getLogger(__name__)
@@ -38,10 +38,28 @@ def draw_batch(self: Any, batch_id: int) -> None:
     drawing.draw_batch(batch_id, model_manager(), self.request.hostname)
 
 
+def enqueue_trial(search_id: int) -> None:
+    """Ask for the next trial of a search; call it after the transaction. If Redis is away, the sweep asks again."""
+    try:
+        make_trial.delay(search_id)
+    except OperationalError:
+        log.warning("Redis did not answer; search %s will go on when it does.", search_id)
+
+
+@shared_task
+def make_trial(search_id: int) -> None:
+    from preferences import searching  # noqa: PLC0415 - as above
+
+    if searching.make_trial(search_id):
+        enqueue_trial(search_id)
+
+
 @shared_task
 def sweep() -> None:
     for batch_id in leases.sweep():
         enqueue(batch_id)
+    for search_id in services.searches_to_resume():
+        enqueue_trial(search_id)
 
 
 @cache

@@ -1,10 +1,15 @@
-"""What the learner reads of a session: everything that was said and not taken back, and its own last state."""
+"""What the learner reads of a session: all that was said and not taken back, its controls, its own last state."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
+from django.db.models import Q
 
+from preferences.controls import Controls
+from preferences.learning.config import LearningConfig
+from preferences.learning.feedback import Choice, Judgment, Label, Stars, Tie
 from preferences.models import Candidate, OptimizerState, RatedCandidate, Rating, Session
 
 
@@ -25,10 +30,21 @@ class TrainingSet:
     X: npt.NDArray[np.float32]
     said: tuple[Said, ...]
 
+    @property
+    def judgments(self) -> tuple[Judgment, ...]:
+        """All of it as the learner hears it."""
+        return tuple(judgment for said in self.said for judgment in judgments(said))
 
-def training_set(session: Session, dimension: int) -> TrainingSet:
-    """All that was said in the session and not taken back; of one picture by itself, the last word."""
-    said = RatedCandidate.objects.filter(rating__session=session, rating__undone_at__isnull=True)
+
+def training_set(session: Session, dimension: int, at: datetime | None = None) -> TrainingSet:
+    """All that was said in the session and not taken back; of one picture by itself, the last word.
+
+    dimension: of X where nothing was said. at: as it was at that moment.
+    """
+    stands = Q(rating__undone_at__isnull=True)
+    if at is not None:
+        stands = Q(rating__answered_at__lte=at) & (stands | Q(rating__undone_at__gt=at))
+    said = RatedCandidate.objects.filter(stands, rating__session=session)
     said = said.exclude(rating__kind=Rating.Kind.SKIP)
     items = said.order_by("rating_id", "-value", "pk").values_list(
         "rating_id", "rating__kind", "candidate_id", "value", "candidate__batch__number"
@@ -50,6 +66,37 @@ def training_set(session: Session, dimension: int) -> TrainingSet:
             choices[rating] = Said(kind, (*before.rows, row[candidate]), (*before.values, value), number)
     X = np.stack(list(vectors.values())) if vectors else np.empty((0, dimension), np.float32)
     return TrainingSet(X.astype(np.float32), (*last.values(), *choices.values()))
+
+
+def judgments(said: Said) -> list[Judgment]:
+    """What a rating is to the learner; a choice of one among one is nothing."""
+    first, *others = said.rows
+    best, moment = said.values[0], said.batch_number
+    if said.kind == Rating.Kind.STARS:
+        return [Stars(first, round(3 + 2 * best), moment)]
+    if said.kind == Rating.Kind.GOOD_BAD or best < 0:  # or two that are both bad
+        return [Label(row, best > 0, moment) for row in said.rows]
+    if not others:
+        return []
+    return [Tie(first, others[0], moment) if best == 0 else Choice(first, tuple(others), moment)]
+
+
+def config(controls: Controls) -> LearningConfig:
+    """What the learner is to do, by the controls of a session or a controls."""
+    return LearningConfig(
+        value_model=controls.value_model,
+        optimiser=controls.optimiser,
+        start=controls.start,
+        temperature=controls.temperature,
+        ridge_alpha=controls.ridge_alpha,
+        xgboost_trees=controls.xgboost_trees,
+        xgboost_depth=controls.xgboost_depth,
+        xgboost_learning_rate=controls.xgboost_learning_rate,
+        optim_steps=controls.optim_steps,
+        step_size=controls.step_size,
+        max_dist=controls.max_dist,
+        start_radius=controls.start_radius,
+    )
 
 
 def last_parameters(session: Session, value_model: str) -> bytes | None:

@@ -64,6 +64,7 @@ def _session_page(
         "good": good,
         "bad": bad,
         "learned": selectors.last_learned(view.session),
+        "search": selectors.last_search(view.session),
         "batch_numbers": range(1, last + 1),
         "is_newest": view.batch.number == last,
     }
@@ -182,6 +183,28 @@ def controls(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     services.update_controls(view.session, form.cleaned_data)
     messages.success(request, "Saved. The next batch will use it.")
     return redirect("session", session_id)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def search(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
+    """Start a search for the settings of XGBoost; or the polled fragment that says how far it is."""
+    session = _batch_view(request, session_id, None).session
+    if request.method == "POST":
+        tasks.enqueue_trial(services.start_search(session).pk)
+    if not getattr(request, "htmx", False):
+        return redirect(reverse("session", args=[session_id]) + "#search")
+    found = selectors.last_search(session)
+    response = render(request, "preferences/search.html", {"session": session, "search": found})
+    if found is not None and not found.is_running and found.best is not None:
+        values = {f"id_{name}": value for name, value in found.best["settings"].items()}
+        response["HX-Trigger"] = json.dumps({"found": values})
+    return response
+
+
+@require_POST
+def stop_search(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
+    services.stop_search(_batch_view(request, session_id, None).session)
+    return redirect("search", session_id)
 
 
 @require_GET

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
         ("embedding", True),
         ("rating", True),
         ("optimizerstate", True),
+        ("search", False),
         ("worker", False),
     ],
 )

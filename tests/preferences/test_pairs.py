@@ -43,9 +43,8 @@ def test_neighbours_and_then_those_that_were_preferred(client, batch):
 def test_what_the_learner_hears(client, batch, manager):
     answer(client, batch, "first")
     answer(client, batch, "both_bad")
-    rows = training.training_set(batch.session, 256)
-    judgments = [judgment for said in rows.said for judgment in drawing._judgments(said)]
-    assert judgments == [Choice(0, (1,), 1), Label(2, False, 1), Label(3, False, 1)]
+    judgments = training.training_set(batch.session, 256).judgments
+    assert judgments == (Choice(0, (1,), 1), Label(2, False, 1), Label(3, False, 1))
     following = services.submit_batch(batch.session, 1, [], [])
     drawing.draw_batch(following.pk, manager, "gpu@test")
     note = OptimizerState.objects.get(batch=following).note
@@ -55,8 +54,7 @@ def test_what_the_learner_hears(client, batch, manager):
 def test_ties_are_heard_and_skipped_pairs_are_not(client, batch):
     answer(client, batch, "skip")
     answer(client, batch, "tie")
-    rows = training.training_set(batch.session, 256)
-    assert [judgment for said in rows.said for judgment in drawing._judgments(said)] == [Tie(0, 1, 1)]
+    assert training.training_set(batch.session, 256).judgments == (Tie(0, 1, 1),)
     assert selectors.next_pair(batch)[0] is None  # of the skipped two neither goes on
 
 

@@ -29,8 +29,7 @@ def places(batch: Batch) -> list[int]:
 
 
 def heard(batch: Batch) -> list:
-    rows = training.training_set(batch.session, 256)
-    return [judgment for said in rows.said for judgment in drawing._judgments(said)]
+    return list(training.training_set(batch.session, 256).judgments)
 
 
 def test_each_pick_is_the_best_of_those_left(batch):

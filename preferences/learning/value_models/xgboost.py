@@ -15,6 +15,33 @@ from preferences.learning.value_models.ridge import RidgeModel
 MOST_TREES = 1000  # a warm start adds to the trees that there are; beyond this many it starts afresh
 
 
+def classes(feedback: Feedback) -> tuple[Vectors, NDArray[np.bool_]]:
+    """The rated rows [n, d], and which of them are good [n]. Raises CannotFit unless some are and some are not."""
+    require_both(feedback, "XGBoost")
+    rated = feedback.good | feedback.bad
+    return feedback.X[rated], feedback.good[rated]
+
+
+def train(
+    X: Vectors, good: NDArray[np.bool_], config: LearningConfig, start: xgboost.Booster | None = None
+) -> xgboost.Booster:
+    """Trees that tell the good rows X [n, d] from the others, added to those of `start`."""
+    return xgboost.train(
+        {
+            "objective": "binary:logistic",
+            "max_depth": config.xgboost_depth,
+            "eta": config.xgboost_learning_rate,
+            "tree_method": "hist",
+            "max_bin": 32,  # there are few rows and many columns
+            "base_score": 0.5,
+            "seed": 0,
+        },
+        xgboost.DMatrix(X, label=good.astype(np.float32)),
+        num_boost_round=config.xgboost_trees,
+        xgb_model=start,
+    )
+
+
 class XGBoostModel(ValueModel):
     """Gradient-boosted trees, logistic loss (Chen & Guestrin 2016); comparisons count as ratings of their rows."""
 
@@ -31,27 +58,12 @@ class XGBoostModel(ValueModel):
     trained_rows: float
 
     def fit(self, feedback: Feedback, config: LearningConfig, previous: Self | None = None) -> Self:
-        require_both(feedback, self.label)
-        rated = np.flatnonzero(feedback.good | feedback.bad)
-        X = feedback.X[rated]
+        X, good = classes(feedback)
         start = None
         fits = previous is not None and previous.dimension == X.shape[1]
         if previous is not None and fits and previous.trees + config.xgboost_trees <= MOST_TREES:
             start = previous.model
-        self.model = xgboost.train(
-            {
-                "objective": "binary:logistic",
-                "max_depth": config.xgboost_depth,
-                "eta": config.xgboost_learning_rate,
-                "tree_method": "hist",
-                "max_bin": 32,  # there are few rows and many columns
-                "base_score": 0.5,
-                "seed": 0,
-            },
-            xgboost.DMatrix(X, label=feedback.good[rated].astype(np.float32)),
-            num_boost_round=config.xgboost_trees,
-            xgb_model=start,
-        )
+        self.model = train(X, good, config, start)
         self.booster = np.frombuffer(bytes(self.model.save_raw("ubj")), dtype=np.uint8)
         self.slope = RidgeModel().fit(feedback, config).weights
         self.dimension, self.trained_rows = float(X.shape[1]), float(len(X))

@@ -3,7 +3,7 @@
 
 // No polling while nobody looks; one poll at once when somebody does again.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.hidden && event.target.id === "progress") event.preventDefault();
+  if (document.hidden && ["progress", "search"].includes(event.target.id)) event.preventDefault();
 });
 
 // A rated tile is not rendered anew under the user's hand: it only learns its new state.
@@ -27,6 +27,11 @@ function say(tile, rating) {
     button.value = pressed ? "none" : button.dataset.rating;
   }
 }
+
+// What a search has found goes into its boxes.
+document.addEventListener("found", ({ detail }) => {
+  for (const box of document.querySelectorAll(".controls input")) if (box.id in detail) box.value = detail[box.id];
+});
 
 // A request that failed says so, instead of a click that does nothing.
 function tell(sentence) {

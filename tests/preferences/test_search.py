@@ -1,0 +1,111 @@
+"""Searching for settings: started, going on after a kill, stopped, done."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from preferences import drawing, searching, selectors, services
+from preferences.models import Search, Session
+from tests.factories import SessionFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def rated(manager) -> Session:
+    """Two batches of four with good and bad pictures."""
+    session = SessionFactory(value_model="xgboost")
+    for number in (1, 2):
+        batch = session.batches.get(number=number)
+        drawing.draw_batch(batch.pk, manager, "gpu@test")
+        for candidate in batch.candidates.all():
+            services.rate(candidate, "good" if candidate.slot % 2 else "bad", uuid.uuid4())
+        services.submit_batch(session, number, [], [])
+    return session
+
+
+def small(session: Session, wanted: int = 3) -> Search:
+    search = services.start_search(session)
+    Search.objects.filter(pk=search.pk).update(wanted=wanted)
+    return search
+
+
+def test_the_session_takes_the_best_settings(rated):
+    search = small(rated)
+    assert [searching.make_trial(search.pk) for _ in range(4)] == [True, True, False, False]
+    search.refresh_from_db()
+    assert search.state == Search.State.DONE
+    assert len(search.trials) == 3
+    assert search.best["loss"] == min(trial["loss"] for trial in search.trials)
+    rated.refresh_from_db()
+    assert {name: getattr(rated, name) for name in search.best["settings"]} == search.best["settings"]
+
+
+def test_ratings_that_come_later_do_not_count(rated):
+    search = small(rated)
+    searching.make_trial(search.pk)
+    services.rate(rated.batches.get(number=1).candidates.first(), "bad", uuid.uuid4())
+    services.rate(rated.batches.get(number=2).candidates.first(), "none", uuid.uuid4())
+    Search.objects.filter(pk=search.pk).update(trials=[])
+    before = Search.objects.get(pk=search.pk)
+    searching.make_trial(search.pk)
+    Search.objects.filter(pk=search.pk).update(state="stopped", finished_at=timezone.now())
+    again = small(rated)
+    searching.make_trial(again.pk)
+    before.refresh_from_db()
+    again.refresh_from_db()
+    assert before.trials[0]["settings"] == again.trials[0]["settings"]
+    assert before.trials[0]["loss"] != again.trials[0]["loss"]
+
+
+def test_one_search_a_session(rated):
+    assert services.start_search(rated) == services.start_search(rated)
+
+
+def test_a_trial_that_comes_twice_counts_once(rated):
+    search = small(rated)
+    settings = {"xgboost_trees": 20, "xgboost_depth": 2, "xgboost_learning_rate": 0.2}
+    assert services.add_trial(search.pk, 0, settings, 0.5)
+    assert not services.add_trial(search.pk, 0, settings, 0.5)
+    search.refresh_from_db()
+    assert len(search.trials) == 1
+
+
+def test_a_lost_message_is_sent_again(rated):
+    search = small(rated)
+    assert services.searches_to_resume() == []
+    Search.objects.filter(pk=search.pk).update(enqueued_at=timezone.now() - timedelta(minutes=3))
+    assert services.searches_to_resume() == [search.pk]
+    assert services.searches_to_resume() == []
+
+
+def test_too_few_ratings_are_one_sentence(client):
+    session = SessionFactory(value_model="xgboost")
+    search = services.start_search(session)
+    assert not searching.make_trial(search.pk)
+    page = client.get(f"/s/{session.pk}/").content.decode()
+    assert "Nothing was searched: the XGBoost model needs good and bad pictures" in page
+    assert services.start_search(session) != search  # it can be tried again
+
+
+def test_the_page(client, rated):
+    place = f"/s/{rated.pk}/search"
+    assert client.post(place).status_code == 302
+    search = selectors.last_search(rated)
+    assert "Tried 0 of 100 settings" in client.get(f"/s/{rated.pk}/").content.decode()
+    searching.make_trial(search.pk)
+    running = client.get(place, headers={"HX-Request": "true"})
+    assert "Tried 1 of 100 settings" in running.content.decode()
+    assert "HX-Trigger" not in running.headers
+    client.post(f"{place}/stop")
+    done = client.get(place, headers={"HX-Request": "true"})
+    assert "Of 1 settings, 50 trees of depth 8 with learning rate 0.1" in done.content.decode()
+    assert '"id_xgboost_trees": 50' in done.headers["HX-Trigger"]
+    assert not searching.make_trial(search.pk)
+    assert client.get(f"/s/{uuid.uuid4()}/search").status_code == 404
+
+
+def test_only_where_xgboost_is_chosen(client, session):
+    assert "Settings of XGBoost" not in client.get(f"/s/{session.pk}/").content.decode()
