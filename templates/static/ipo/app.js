@@ -19,7 +19,7 @@ document.addEventListener("rated", ({ detail }) => {
   tile.querySelector("[name=form_token]").value = detail.token;
 });
 function say(tile, rating) {
-  tile.classList.remove("good", "bad", "best");
+  if (rating !== "next") tile.classList.remove("good", "bad", "best"); // a place stands beside other words
   if (["good", "bad", "best"].includes(rating)) tile.classList.add(rating);
   for (const button of tile.querySelectorAll("[data-rating]")) {
     const pressed = button.dataset.rating === rating;
