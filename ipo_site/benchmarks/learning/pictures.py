@@ -5,7 +5,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from generation import registry, spaces
 from generation.encoders import Siglip
@@ -69,8 +68,7 @@ class Studio:
 
 @cache
 def studio() -> Studio:
-    """One for each process, on one thread: the runs share the cores."""
-    torch.set_num_threads(1)
+    """One for each process."""
     return Studio()
 
 

@@ -1,8 +1,11 @@
 """Long work that goes on where it stopped: each record is a line of a file, and what is missing there is done."""
 
 import json
+import os
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +38,23 @@ def run(
     file.parent.mkdir(parents=True, exist_ok=True)
     known = {key(record) for record in load(file)}
     missing = [arguments for name, arguments in wanted.items() if name not in known]
-    with ProcessPoolExecutor(PROCESSES) as pool, file.open("a") as out:
+    fresh = get_context("spawn")
+    with _one_thread_each(), ProcessPoolExecutor(PROCESSES, mp_context=fresh) as pool, file.open("a") as out:
         for done in as_completed([pool.submit(work, *arguments) for arguments in missing]):
             record = done.result()
             out.write(json.dumps(record) + "\n")
             out.flush()
             yield record
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that begin in here share the cores: numpy and torch take one thread, as they read when imported."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop("OMP_NUM_THREADS")
+        if before is not None:
+            os.environ["OMP_NUM_THREADS"] = before

@@ -10,7 +10,7 @@ from scipy import stats
 from ipo_site.benchmarks.learning import resume
 from ipo_site.benchmarks.learning.people import KINDS
 from ipo_site.benchmarks.learning.resume import Record
-from ipo_site.benchmarks.learning.trial import ARMS, OURS, Cell, run_trial
+from ipo_site.benchmarks.learning.trial import ARMS, OURS, SLOW_ARMS, Cell, run_trial
 from ipo_site.benchmarks.learning.utilities import UTILITIES
 
 TUNED_ON = 10  # seeds 0 to 9 were used to choose settings: the report uses later ones
@@ -103,10 +103,11 @@ def missed(found: list[Verdict]) -> list[str]:
 
 def table(records: list[Record], at: str = AT) -> str:
     """Mean scaled worth after `at` actions: a Markdown row for each cell, a column for each arm."""
-    rows = ["| Cell | " + " | ".join(ARMS) + " |", "| --- |" + " ---: |" * len(ARMS)]
+    known = [arm for arm in (*ARMS, *SLOW_ARMS) if any(record["arm"] == arm for record in records)]
+    rows = ["| Cell | " + " | ".join(known) + " |", "| --- |" + " ---: |" * len(known)]
     for cell in dict.fromkeys(record["cell"] for record in records):
         shown = []
-        for arm in ARMS:
+        for arm in known:
             values = [r["at"][at]["mean"] for r in records if r["cell"] == cell and r["arm"] == arm and at in r["at"]]
             shown.append(f"{np.mean(values):.2f}" if values else "")
         rows.append(f"| {cell} | " + " | ".join(shown) + " |")

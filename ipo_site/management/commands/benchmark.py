@@ -14,6 +14,7 @@ from ipo_site.benchmarks.journey import Visitor
 
 # What a person may wait with the bundled model on two cores, in seconds.
 LIMITS = {"first_picture": 3.0, "whole_batch": 6.0}
+ONLY = "without pictures; with them; or the peers of the extra [benchmark], which take hours and are not run otherwise"
 
 
 class Command(BaseCommand):
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         journey.add_argument("--runs", type=int, default=5)
         learning = kinds.add_parser("learning", help="how fast each method finds what simulated people like")
         learning.add_argument("--quick", action="store_true", help="a few cells and seeds, in minutes")
-        learning.add_argument("--only", choices=("vectors", "pictures"), help="without pictures, or with them")
+        learning.add_argument("--only", choices=("vectors", "pictures", "peers"), help=ONLY)
         learning.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves there (SVG or PNG)")
         learning.add_argument("--report-only", action="store_true", help="run nothing, report what has been run")
         for part in (journey, learning):
@@ -64,15 +65,23 @@ class Command(BaseCommand):
 
     def vectors(self, quick: bool, plot: Path | None, report_only: bool, **options: Any) -> tuple[list[str], Any]:
         # Imported here: what only this needs (cma, matplotlib) need not be installed for the rest.
-        from ipo_site.benchmarks.learning import study  # noqa: PLC0415
+        from ipo_site.benchmarks.learning import peer_study, study  # noqa: PLC0415
 
-        records = self.trials(study, "learning", quick, report_only)
+        records = self.trials(study, "learning", quick, report_only) + peer_study.kept()
         found = study.verdicts(records)
         if plot is not None:
             from ipo_site.benchmarks.learning import chart  # noqa: PLC0415
 
             chart.draw(records, plot)
         return study.missed(found), {"records": records, "verdicts": [vars(verdict) for verdict in found]}
+
+    def peers(self, quick: bool, report_only: bool, **options: Any) -> tuple[list[str], Any]:
+        from ipo_site.benchmarks.learning import peer_study  # noqa: PLC0415
+
+        records = self.trials(peer_study, "peers", quick, report_only)
+        if not quick and peer_study.keep(env.DATA_DIR / "benchmarks" / "peers.jsonl"):
+            self.stdout.write(f"Kept in {peer_study.FILE}.")
+        return [], {"records": records}
 
     def pictures(self, quick: bool, report_only: bool, **options: Any) -> tuple[list[str], Any]:
         from ipo_site.benchmarks.learning import pictures  # noqa: PLC0415
