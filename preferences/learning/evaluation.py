@@ -27,14 +27,14 @@ def better_pairs(judgments: list[Judgment]) -> list[tuple[int, int]]:
 def held_out_accuracy(model: type[ValueModel], feedback: Feedback, config: LearningConfig, seconds: float) -> float:
     """How often the model ranks the better of two pictures higher when fitted without their judgments; 0.5 = guessing.
 
-    Cross-validation in FOLDS parts that are the same for the same feedback. NaN where there are too few pairs to tell,
-    or no time: a fold that would start after `seconds` is left out.
+    Cross-validation in FOLDS parts that are the same for the same feedback; of those that would start after `seconds`
+    only the first is done. NaN where there are too few pairs to tell.
     """
     began = time.monotonic()
     parts = np.random.default_rng(len(feedback.judgments)).permutation(len(feedback.judgments)) % FOLDS
     right = pairs = 0.0
     for fold in range(FOLDS):
-        if time.monotonic() - began > seconds:
+        if fold and time.monotonic() - began > seconds:
             break
         kept = feedback.only(j for j, part in zip(feedback.judgments, parts, strict=True) if part != fold)
         out = better_pairs([j for j, part in zip(feedback.judgments, parts, strict=True) if part == fold])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from preferences.learning.geometry import Floats, Vectors
-from preferences.learning.layout import Shape, weigh
+from preferences.learning.layout import Shape, weighed_gram
 
 MOST_STARS = 5
 
@@ -173,18 +173,14 @@ class Feedback:
         return np.asarray(self.X @ self.X.T, dtype=np.float64)
 
     @cached_property
-    def weighed(self) -> Vectors:
-        """The rows times the prior covariance of a taste in their space, up to a factor [rows, d]."""
-        return self.X if self.shape is None else weigh(self.X, self.shape)
-
-    @cached_property
     def weighed_gram(self) -> Floats:
-        """Inner products of the rows under that covariance [rows, rows]."""
-        return self.gram if self.shape is None else np.asarray(self.X @ self.weighed.T, dtype=np.float64)
+        """Inner products of the rows under the prior covariance of a taste in their space [rows, rows]."""
+        return self.gram if self.shape is None else weighed_gram(self.X, self.shape)
 
     def only(self, judgments: Iterable[Judgment]) -> "Feedback":
         """The same rows with some of the judgments; what was computed of the rows is kept."""
         part = Feedback(self.X, tuple(judgments), self.shape)
-        for name in ("gram", "weighed", "weighed_gram"):
-            part.__dict__[name] = getattr(self, name)
+        for name in ("gram", "weighed_gram"):
+            if name in self.__dict__:
+                part.__dict__[name] = self.__dict__[name]
         return part

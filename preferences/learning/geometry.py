@@ -50,10 +50,7 @@ class Shell:
     dimension: int
 
     def project(self, z: Vectors) -> Floats:
-        rows = checked_rows(z, self.dimension)
-        # The zero vector has no nearest point: the vector of ones stands in, so that results stay on it.
-        rows = np.where(np.any(rows != 0, axis=1, keepdims=True), rows, 1.0)
-        return np.asarray(_unit(rows) * np.sqrt(self.dimension), dtype=np.float64)
+        return np.asarray(self._directions(z) * np.sqrt(self.dimension), dtype=np.float64)
 
     def distance(self, a: Vectors, b: Vectors) -> Floats:
         a, b = _unit(a), _unit(b)
@@ -63,15 +60,21 @@ class Shell:
 
     def move(self, z: Vectors, direction: Vectors, amount: ArrayLike) -> Floats:
         """Geodesic: cos t * z + sin t * u, with u the unit tangent of `direction` scaled to the shell."""
-        z = self.project(z)
+        unit = self._directions(z)
         along = _unit(checked_direction(direction, self.dimension))
-        unit = z / np.sqrt(self.dimension)
-        tangent = along - np.sum(along * unit, axis=1, keepdims=True) * unit
+        tangent = along - np.einsum("ij,ij->i", along, unit)[:, None] * unit
         # Where the direction is (nearly) parallel to z the tangent is rounding noise: stay.
         length = _norm(tangent)[:, None]
-        tangent = _unit(np.where(length > 1e-9, tangent, 0.0))
         angle = np.where(length > 1e-9, np.radians(_column(amount)), 0.0)
-        return self.project(np.cos(angle) * z + np.sin(angle) * np.sqrt(self.dimension) * tangent)
+        radius = np.sqrt(self.dimension)
+        return np.asarray(radius * np.cos(angle) * unit + radius * np.sin(angle) / np.maximum(length, 1e-9) * tangent)
+
+    def _directions(self, z: Vectors) -> Floats:
+        """Rows z [n, d] scaled to length 1."""
+        unit = _unit(checked_rows(z, self.dimension))
+        # The zero vector has no nearest point: the vector of ones stands in, so that results stay on the shell.
+        unit[_norm(unit) == 0] = 1 / np.sqrt(self.dimension)
+        return unit
 
     def climb(self, z: Vectors, direction: Vectors, amount: ArrayLike) -> Floats:
         return self.move(z, direction, np.minimum(amount, self.distance(z, np.atleast_2d(direction))))
@@ -167,4 +170,7 @@ def _limit(
         return z
     centre = np.broadcast_to(centre, z.shape)
     outside = distance(z, centre) > radius
-    return np.where(outside[:, None], move(centre, z - centre, radius), z)
+    if outside.any():
+        z = z.copy()
+        z[outside] = move(centre[outside], (z - centre)[outside], radius)
+    return z

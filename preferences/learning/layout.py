@@ -22,6 +22,7 @@ Shape = tuple[int, int, int]  # channels, height, width
 # Prior spread of the weight at frequency k: (1 + k^2)^(-STEEP / 2), k in half waves over the picture, whatever its
 # size. Chosen by how well worth is predicted from 40 to 160 labels (seven tastes, bundled model; docs/benchmarks.md).
 STEEP = 3.0
+UNHEARD = 1e-4  # prior spread whose square is lost in a float32 beside that of the lowest frequency
 
 
 def frequencies(shape: Shape) -> Floats:
@@ -32,13 +33,32 @@ def frequencies(shape: Shape) -> Floats:
 
 def weigh(X: Vectors, shape: Shape) -> Floats:
     """The rows X [n, d] times the prior covariance of a smooth taste, [n, d]."""
-    return _per_frequency(X, shape, (1 + frequencies(shape) ** 2) ** -STEEP)
+    spectra = _spectra(np.asarray(X, dtype=np.float64), shape)
+    return _rows(spectra.reshape(-1, *shape) * _spread(shape) ** 2).reshape(X.shape)
 
 
-def _per_frequency(X: Vectors, shape: Shape, factors: Floats) -> Floats:
-    pictures = np.asarray(X, dtype=np.float64).reshape(-1, *shape)
-    changed = idctn(dctn(pictures, axes=(2, 3), norm="ortho") * factors, axes=(2, 3), norm="ortho")
-    return np.asarray(changed.reshape(X.shape), dtype=np.float64)
+def weighed_gram(X: Vectors, shape: Shape) -> Floats:
+    """Inner products of the rows X [n, d] under that covariance [n, n]; computed in X's own precision."""
+    spread = _spread(shape)
+    told = spread > UNHEARD
+    weighed = (_spectra(X, shape).reshape(-1, *shape)[:, :, told] * spread[told].astype(X.dtype)).reshape(len(X), -1)
+    return np.asarray(weighed @ weighed.T, dtype=np.float64)
+
+
+def _spread(shape: Shape) -> Floats:
+    """Prior spread of a taste's weight at each frequency [height, width]."""
+    return np.asarray((1 + frequencies(shape) ** 2) ** (-STEEP / 2))
+
+
+def _spectra(X: Vectors, shape: Shape) -> Vectors:
+    """Cosine transform of each channel of the rows [n, d], again as rows."""
+    pictures = np.reshape(X, (-1, *shape))
+    return np.asarray(dctn(pictures, axes=(2, 3), norm="ortho").reshape(np.shape(X)))
+
+
+def _rows(spectra: Vectors) -> Floats:
+    """Back from the transform: of [n, channels, height, width] the same, as rows [n, d]."""
+    return np.asarray(idctn(spectra, axes=(2, 3), norm="ortho").reshape(len(spectra), -1), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -65,36 +85,33 @@ class BandedShell(Shell):
         return [np.flatnonzero(everywhere == band) for band in np.unique(everywhere)]
 
     def project(self, z: Vectors) -> Floats:
-        return self._each(lambda shell, rows: shell.project(rows), checked_rows(z, self.dimension))
+        return self._each(lambda shell, rows: shell.project(rows), z)
 
     def move(self, z: Vectors, direction: Vectors, amount: ArrayLike) -> Floats:
-        z = checked_rows(z, self.dimension)
-        along = np.broadcast_to(checked_direction(direction, self.dimension), z.shape)
+        along = checked_direction(direction, self.dimension)
         return self._each(lambda shell, rows, way: shell.move(rows, way, amount), z, along)
 
+    def random_move(self, z: Vectors, amount: ArrayLike, rng: np.random.Generator) -> Floats:
+        # Of random directions each octave's part is random by itself, so they need no transform.
+        return self._each(lambda shell, rows: shell.random_move(rows, amount, rng), z)
+
     def climb(self, z: Vectors, direction: Vectors, amount: ArrayLike) -> Floats:
-        z = checked_rows(z, self.dimension)
-        along = np.broadcast_to(checked_direction(direction, self.dimension), z.shape)
+        along = checked_direction(direction, self.dimension)
         return self._each(lambda shell, rows, way: shell.climb(rows, way, amount), z, along)
 
     def limit(self, z: Vectors, centre: Vectors, radius: float) -> Floats:
-        z = checked_rows(z, self.dimension)
-        centre = np.broadcast_to(np.atleast_2d(centre), z.shape)
-        return self._each(lambda shell, rows, middle: shell.limit(rows, middle, radius), z, centre)
+        return self._each(lambda shell, rows, middle: shell.limit(rows, middle, radius), z, np.atleast_2d(centre))
 
-    def _each(self, act: Callable[..., Floats], *rows: Vectors) -> Floats:
-        """What `act` makes of the coefficients of each octave, given its shell, as rows [n, d] again."""
-        apart = [self._transform(part) for part in rows]
+    def _each(self, act: Callable[..., Floats], z: Vectors, *others: Vectors) -> Floats:
+        """What `act` makes of the coefficients of each octave, given its shell, as rows [n, d] again.
+
+        others: rows [n, d], or one row [1, d] that stands for all.
+        """
+        apart = [_spectra(checked_rows(part, self.dimension), self.shape) for part in (z, *others)]
         changed = np.empty_like(apart[0])
         for band in self.bands:
             changed[:, band] = act(Shell(len(band)), *(part[:, band] for part in apart))
-        return np.asarray(
-            idctn(changed.reshape(-1, *self.shape), axes=(2, 3), norm="ortho").reshape(changed.shape), dtype=np.float64
-        )
-
-    def _transform(self, z: Vectors) -> Floats:
-        pictures = np.asarray(z, dtype=np.float64).reshape(-1, *self.shape)
-        return np.asarray(dctn(pictures, axes=(2, 3), norm="ortho").reshape(len(z), -1), dtype=np.float64)
+        return _rows(changed.reshape(-1, *self.shape))
 
 
 # In an embedding space the learner may go this many Start Radii away from the prompt; beyond, pictures fall apart.

@@ -16,7 +16,7 @@ from preferences.learning.optimisers import OPTIMISERS
 from preferences.learning.starts import NEEDS_GOOD, STARTS
 from preferences.learning.value_models import VALUE_MODELS, CannotFit, ValueModel
 
-SECONDS_TO_EVALUATE = 0.1  # after which no further part of the held-out check begins
+SECONDS_TO_FIT = 0.1  # and to check on what was held out: no further part of the check begins after them
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def propose(
         "seconds_fit": seconds,
     }
     if model is not None:
-        accuracy = held_out_accuracy(kind, feedback, config, SECONDS_TO_EVALUATE)
+        accuracy = held_out_accuracy(kind, feedback, config, SECONDS_TO_FIT - seconds)
         counts |= model.metrics() | ({"held_out_accuracy": accuracy} if np.isfinite(accuracy) else {})
     return Proposal(
         vectors=np.asarray(vectors, dtype=np.float32),

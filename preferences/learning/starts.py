@@ -94,4 +94,4 @@ def _repeat(point: Vectors, n: int) -> Vectors:
 
 
 def _around(point: Vectors, geometry: Geometry, config: LearningConfig, rng: np.random.Generator, n: int) -> Floats:
-    return geometry.random_move(geometry.project(_repeat(point, n)), config.start_radius / 3, rng)
+    return geometry.random_move(_repeat(geometry.project(point[None])[0], n), config.start_radius / 3, rng)

@@ -30,7 +30,8 @@ class Command(BaseCommand):
         learning.add_argument("--only", choices=("vectors", "pictures", "peers"), help=ONLY)
         learning.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves there (SVG or PNG)")
         learning.add_argument("--report-only", action="store_true", help="run nothing, report what has been run")
-        for part in (journey, learning):
+        proposal = kinds.add_parser("proposal", help="seconds and memory of one proposal in 16,384 dimensions")
+        for part in (journey, learning, proposal):
             part.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
             part.add_argument("--check", action="store_true", help="exit status 1 if a figure is missed")
 
@@ -52,6 +53,15 @@ class Command(BaseCommand):
             self.stdout.write(f"{name}: median {middle} s, worst {worst} s (limit {LIMITS[name]} s)")
         write(json, figures)
         return [f"Too slow: {name}." for name, seconds in figures.items() if max(seconds) > LIMITS[name]]
+
+    def proposal(self, json: Path | None, **options: Any) -> list[str]:
+        from ipo_site.benchmarks.learning import proposal  # noqa: PLC0415
+
+        found = proposal.costs()
+        for row in found:
+            self.stdout.write("{arm}: {seconds:.2f} s (worst {worst:.2f} s), {megabytes:.0f} MB".format(**row))
+        write(json, found)
+        return proposal.missed(found)
 
     def learning(self, json: Path | None, only: str | None, **options: Any) -> list[str]:
         problems, figures = [], {}

@@ -38,10 +38,10 @@ class BayesianModel(ValueModel):
     label: ClassVar[str] = "Bayesian"
     optimisers: ClassVar[tuple[str, ...]] = ("posterior", "hill", "line", "spsa")
     arrays: ClassVar[tuple[str, ...]] = ("weights", "rows", "shrinkage", "shape", "scale", "evidence", "batches")
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     weights: Floats  # [d] posterior mean of w
-    rows: Vectors  # [n, d] the judged rows, times the prior covariance
+    rows: Vectors  # [n, d] the judged rows
     shape: NDArray[np.int64]  # channels, height, width of noise that is laid out as a picture; otherwise empty
     shrinkage: Floats  # [n, n] how much of the prior variance the judgments take away
     scale: float  # prior variance of w in each direction
@@ -64,10 +64,10 @@ class BayesianModel(ValueModel):
         dual, shrinkage, self.evidence = laplace(prior, likelihood)
         now = KEPT ** (moments.max() - moments)
         # In the rows' own precision: another would copy them all.
-        kept = (now * dual[:n]).astype(feedback.weighed.dtype)
-        self.weights = self.scale * np.asarray(feedback.weighed.T @ kept, dtype=np.float64)
-        self.rows = np.asarray(feedback.weighed, dtype=np.float32)
+        kept = (now * dual[:n]).astype(feedback.X.dtype)
         self.shape = np.asarray(feedback.shape or (), dtype=np.int64)
+        self.weights = self.scale * self._weighed((feedback.X.T @ kept)[None])[0]
+        self.rows = np.asarray(feedback.X, dtype=np.float32)
         self.shrinkage = shrinkage[:n, :n] * now[:, None] * now[None]
         return self
 
@@ -75,10 +75,14 @@ class BayesianModel(ValueModel):
         """Posterior mean and spread of the worth, in units of the noise with which a person judges."""
         self.require_fitted()
         X = checked_rows(X, len(self.weights), "X")
-        near = self.scale * (X @ self.rows.T.astype(np.float64))
-        weighed = weigh(X, tuple(self.shape)) if self.shape.size else X
+        weighed = self._weighed(X)
+        near = self.scale * (weighed @ self.rows.T.astype(np.float64))
         variance = self.scale * np.sum(X * weighed, axis=1) - np.sum((near @ self.shrinkage) * near, axis=1)
         return Prediction(X @ self.weights, np.sqrt(np.maximum(variance, 0)))
+
+    def _weighed(self, X: Vectors) -> Floats:
+        """The rows X [n, d] times the prior covariance, up to `scale`."""
+        return weigh(X, tuple(self.shape)) if self.shape.size else np.asarray(X, dtype=np.float64)
 
     def value(self, X: Vectors) -> Floats:
         self.require_fitted()

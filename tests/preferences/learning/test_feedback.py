@@ -60,8 +60,9 @@ def test_a_judgment_that_makes_no_sense_is_named(judgment, message):
 
 def test_parts_of_a_feedback_share_what_is_known_of_the_rows():
     feedback = Feedback(rows(5), tuple(EVERY_KIND))
+    gram = feedback.gram
     part = feedback.only(EVERY_KIND[:2])
-    assert part.gram is feedback.gram
+    assert part.gram is gram
     assert part.judgments == tuple(EVERY_KIND[:2])
 
 
