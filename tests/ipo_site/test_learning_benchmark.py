@@ -74,15 +74,13 @@ def test_every_arm_finishes_a_session_with_every_way_of_asking(arm):
         assert np.isfinite([at["mean"], at["best"], at["angle"], at["norm"]]).all()
 
 
-def test_a_study_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(resume, "PROCESSES", 1)
+def test_a_study_goes_on_where_it_was_killed(tmp_path: Path):
     file = tmp_path / "trials.jsonl"
     wanted = [(SMALL, arm, seed) for seed in (0, 1) for arm in ("random", OURS)]
-    assert len(list(study.run(wanted[:2], file))) == 2
+    assert len(list(study.run(wanted[:2], file, 1))) == 2
     file.write_text(file.read_text() + '{"cell": "cut of')  # killed while writing
-    file.write_text(file.read_text() + "\n")
-    assert len(list(study.run(wanted, file))) == 2
-    assert list(study.run(wanted, file)) == []
+    assert len(list(study.run(wanted, file, 1))) == 2
+    assert list(study.run(wanted, file, 1)) == []
     records = resume.load(file)
     assert {study.key(record) for record in records} == {(job[0].name, job[1], job[2]) for job in wanted}
     chart.draw(records, tmp_path / "plot.svg")

@@ -30,9 +30,9 @@ def jobs(quick: bool) -> list[Job]:
     ]
 
 
-def run(wanted: list[Job], file: Path) -> Iterator[Record]:
+def run(wanted: list[Job], file: Path, processes: int) -> Iterator[Record]:
     """As study.run."""
-    return study.run(wanted, file)
+    return study.run(wanted, file, processes)
 
 
 def table(records: list[Record]) -> str:

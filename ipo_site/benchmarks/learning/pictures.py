@@ -122,9 +122,9 @@ def key(record: Record) -> Job:
     return record["space"], record["taste"], record["arm"], record["seed"]
 
 
-def run(wanted: list[Job], file: Path) -> Iterator[Record]:
+def run(wanted: list[Job], file: Path, processes: int) -> Iterator[Record]:
     """Run what is missing in `file`, adding to it; yields the sessions as they are done."""
-    return resume.run(run_session, {job: job for job in wanted}, key, file)
+    return resume.run(run_session, {job: job for job in wanted}, key, file, processes)
 
 
 def jobs(quick: bool) -> list[Job]:

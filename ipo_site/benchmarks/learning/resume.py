@@ -9,8 +9,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-PROCESSES = 2
-
 Record = dict[str, Any]
 
 
@@ -30,6 +28,7 @@ def run(
     wanted: Mapping[Hashable, tuple[Any, ...]],
     key: Callable[[Record], Hashable],
     file: Path,
+    processes: int,
 ) -> Iterator[Record]:
     """Do what is wanted and not in `file`, adding to it; yields the records as they come.
 
@@ -37,9 +36,11 @@ def run(
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     known = {key(record) for record in load(file)}
+    torn = file.exists() and not file.read_bytes().endswith(b"\n")  # a kill cut the last line off: begin a new one
     missing = [arguments for name, arguments in wanted.items() if name not in known]
     fresh = get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(PROCESSES, mp_context=fresh) as pool, file.open("a") as out:
+    with _one_thread_each(), ProcessPoolExecutor(processes, mp_context=fresh) as pool, file.open("a") as out:
+        out.write("\n" if torn else "")
         for done in as_completed([pool.submit(work, *arguments) for arguments in missing]):
             record = done.result()
             out.write(json.dumps(record) + "\n")

@@ -42,9 +42,9 @@ def key(record: Record) -> tuple[str, str, int]:
     return record["cell"], record["arm"], record["seed"]
 
 
-def run(wanted: list[Job], file: Path) -> Iterator[Record]:
+def run(wanted: list[Job], file: Path, processes: int) -> Iterator[Record]:
     """Run what is missing in `file`, adding to it; yields the trials as they are done."""
-    return resume.run(run_trial, {(job[0].name, job[1], job[2]): job for job in wanted}, key, file)
+    return resume.run(run_trial, {(job[0].name, job[1], job[2]): job for job in wanted}, key, file, processes)
 
 
 @dataclass(frozen=True)

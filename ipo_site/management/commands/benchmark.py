@@ -30,6 +30,7 @@ class Command(BaseCommand):
         learning.add_argument("--only", choices=("vectors", "pictures", "peers"), help=ONLY)
         learning.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves there (SVG or PNG)")
         learning.add_argument("--report-only", action="store_true", help="run nothing, report what has been run")
+        learning.add_argument("--processes", type=int, default=2, help="sessions simulated at once, one thread each")
         proposal = kinds.add_parser("proposal", help="seconds and memory of one proposal in 16,384 dimensions")
         for part in (journey, learning, proposal):
             part.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
@@ -73,11 +74,13 @@ class Command(BaseCommand):
         write(json, figures)
         return problems
 
-    def vectors(self, quick: bool, plot: Path | None, report_only: bool, **options: Any) -> tuple[list[str], Any]:
+    def vectors(
+        self, quick: bool, plot: Path | None, report_only: bool, processes: int, **options: Any
+    ) -> tuple[list[str], Any]:
         # Imported here: what only this needs (cma, matplotlib) need not be installed for the rest.
         from ipo_site.benchmarks.learning import peer_study, study  # noqa: PLC0415
 
-        records = self.trials(study, "learning", quick, report_only) + peer_study.kept()
+        records = self.trials(study, "learning", **options) + peer_study.kept()
         found = study.verdicts(records)
         if plot is not None:
             from ipo_site.benchmarks.learning import chart  # noqa: PLC0415
@@ -85,21 +88,23 @@ class Command(BaseCommand):
             chart.draw(records, plot)
         return study.missed(found), {"records": records, "verdicts": [vars(verdict) for verdict in found]}
 
-    def peers(self, quick: bool, report_only: bool, **options: Any) -> tuple[list[str], Any]:
+    def peers(self, quick: bool, **options: Any) -> tuple[list[str], Any]:
         from ipo_site.benchmarks.learning import peer_study  # noqa: PLC0415
 
-        records = self.trials(peer_study, "peers", quick, report_only)
+        records = self.trials(peer_study, "peers", quick=quick, **options)
         if not quick and peer_study.keep(env.DATA_DIR / "benchmarks" / "peers.jsonl"):
             self.stdout.write(f"Kept in {peer_study.FILE}.")
         return [], {"records": records}
 
-    def pictures(self, quick: bool, report_only: bool, **options: Any) -> tuple[list[str], Any]:
+    def pictures(self, **options: Any) -> tuple[list[str], Any]:
         from ipo_site.benchmarks.learning import pictures  # noqa: PLC0415
 
-        records = self.trials(pictures, "pictures", quick, report_only)
+        records = self.trials(pictures, "pictures", **options)
         return pictures.missed(records), {"records": records}
 
-    def trials(self, part: Any, name: str, quick: bool, report_only: bool) -> list[dict[str, Any]]:
+    def trials(
+        self, part: Any, name: str, quick: bool, report_only: bool, processes: int, **options: Any
+    ) -> list[dict[str, Any]]:
         """Run what is missing of a part of the study, show its table, and return all its records."""
         from ipo_site.benchmarks.learning import resume  # noqa: PLC0415
 
@@ -107,7 +112,7 @@ class Command(BaseCommand):
         wanted = part.jobs(quick)
         if not report_only:
             left = max(0, len(wanted) - len(resume.load(file)))
-            for _ in tqdm(part.run(wanted, file), total=left, desc=name, mininterval=5):
+            for _ in tqdm(part.run(wanted, file, processes), total=left, desc=name, mininterval=5):
                 pass
         records = resume.load(file)
         self.stdout.write(part.table(records))
