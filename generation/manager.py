@@ -1,9 +1,10 @@
 """ModelManager: the one door to drawing."""
 
 import threading
+from collections.abc import Sequence
 
 from generation.backends.base import Backend
-from generation.types import GenerationRequest, ModelSpec, Picture
+from generation.types import GenerationRequest, ModelSpec, Picture, Pixels, Vectors
 
 
 class ModelManager:
@@ -20,6 +21,10 @@ class ModelManager:
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
         """Draw one forward pass: one Picture for each vector, in their order. Raises GenerationError."""
         return self._get_backend().generate(spec, request)
+
+    def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
+        """What an encoder (a key of ENCODERS) sees in pictures: unit vectors [n, k]. Raises ModelUnavailable."""
+        return self._get_backend().embed(encoder, pictures)
 
     def _get_backend(self) -> Backend:
         # Locked: two threads that ask first would each open a backend, and load the model twice at once.

@@ -9,6 +9,12 @@ from generation.types import ModelSpec
 
 WEIGHTS = Path(__file__).parent / "bundled" / "weights"
 
+# Image-text encoders: a folder, or a Hugging Face id, that transformers can load.
+ENCODERS: dict[str, str] = {
+    "pocket-siglip": str(WEIGHTS / "pocket-siglip"),
+    "siglip-base": "google/siglip-base-patch16-224",
+}
+
 BUILTIN: dict[str, ModelSpec] = {
     "pocket-landscapes": ModelSpec(
         key="pocket-landscapes",
@@ -25,6 +31,8 @@ BUILTIN: dict[str, ModelSpec] = {
         largest_side=256,
         delta_scale=12.0,
         inference_batch=4,
+        encoder="pocket-siglip",
+        draws_per_picture=3,
     ),
     "sd-turbo": ModelSpec(
         key="sd-turbo",
@@ -39,6 +47,8 @@ BUILTIN: dict[str, ModelSpec] = {
         hidden_size=1024,
         example_prompt="a calm landscape at sunset",
         scheduler="lcm",
+        encoder="siglip-base",
+        draws_per_picture=3,
         needs_cuda=True,
     ),
 }
@@ -51,7 +61,7 @@ def parse_extra(text: str) -> dict[str, ModelSpec]:
     """
     try:
         entries = json.loads(text)
-        return {
+        models = {
             key: ModelSpec(key=key, **{**fields, "spaces": tuple(fields.get("spaces", ModelSpec.spaces))})
             for key, fields in entries.items()
         }
@@ -59,6 +69,11 @@ def parse_extra(text: str) -> dict[str, ModelSpec]:
         raise ValueError(
             f"IPO_EXTRA_MODELS does not describe models ({error}); see .env.example for the form."
         ) from error
+    for spec in models.values():
+        if spec.encoder and spec.encoder not in ENCODERS:
+            known = ", ".join(ENCODERS)
+            raise ValueError(f"IPO_EXTRA_MODELS: there is no encoder “{spec.encoder}”. Choose one of: {known}.")
+    return models
 
 
 def get(models: Mapping[str, ModelSpec], key: str) -> ModelSpec:

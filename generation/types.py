@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]  # [height, width, 3]
 SpaceKey = Literal["latent", "pooled_embed"]
 
 
@@ -34,6 +35,8 @@ class ModelSpec:
     latent_channels: int = 4
     latent_downsampling: int = 8
     largest_side: int = 1024
+    encoder: str = ""  # what reads its pictures for the learner: a key of registry.ENCODERS; empty = nothing
+    draws_per_picture: int = 1
     delta_scale: float = 10.0
     inference_batch: int = 1
     curation_size: int = 8
@@ -69,5 +72,5 @@ class GenerationRequest:
 class Picture:
     """One drawn picture: uint8 [height, width, 3], or the sentence that says why there is none."""
 
-    pixels: npt.NDArray[np.uint8] | None
+    pixels: Pixels | None
     error: str = ""

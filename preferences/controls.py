@@ -11,6 +11,7 @@ PROMPT_LIMIT = 2000
 # Smallest and largest value of each number; the form, the model's validation and the database all use these.
 RANGES: dict[str, tuple[float, float]] = {
     "curation_size": (1, 200),
+    "draws_per_picture": (1, 8),
     "inference_batch": (1, 16),
     "images_per_row": (-1, 16),
     "delta_scale": (0, 1000),
@@ -101,6 +102,7 @@ class Controls(models.Model):
         "noise_seed",
         "start_radius",
         "max_dist",
+        "draws_per_picture",
         "temperature",
         "ridge_alpha",
         "xgboost_trees",
@@ -118,6 +120,7 @@ class Controls(models.Model):
     RESERVED: ClassVar[tuple[str, ...]] = ("generation_mode", "server_url")
     # Controls that only some value models listen to; the form hides them while another one is chosen.
     ONLY_FOR: ClassVar[dict[str, tuple[str, ...]]] = {
+        "draws_per_picture": ("bayesian",),
         "temperature": ("bayesian", "gaussian"),
         "ridge_alpha": ("ridge", "xgboost"),
         "xgboost_trees": ("xgboost",),
@@ -152,6 +155,12 @@ class Controls(models.Model):
     start = models.CharField("Start", max_length=20, choices=Start.choices, default=Start.AVG_GOOD)
     curation_size = _whole("curation_size", "Curation Size", 8, "Pictures in a batch.")
     inference_batch = _whole("inference_batch", "Inference Batch", 1, "Pictures drawn at once.")
+    draws_per_picture = _whole(
+        "draws_per_picture",
+        "Draws per Picture",
+        1,
+        "So many are drawn for each that you see, and the one whose looks suit you best is kept: slower, and better.",
+    )
     images_per_row = _whole("images_per_row", "Imgs/Row", -1, "-1 fits them to the window.")
     delta_scale = _number(
         "delta_scale", "Delta Scale", 10.0, "How strongly PooledEmbed pulls at the prompt's embedding."

@@ -4,19 +4,24 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from django.conf import settings
 from django.db import connection
 
 from generation import images, registry, spaces
 from generation.errors import Cancelled, GenerationError
 from generation.manager import ModelManager
-from generation.types import GenerationRequest, ModelSpec
-from preferences import leases, selectors, training
+from generation.types import GenerationRequest, ModelSpec, Picture, Vectors
+from preferences import choosing, leases, selectors, training
+from preferences.controls import ValueModel as ValueModelKey
 from preferences.learning.feedback import Feedback
+from preferences.learning.geometry import Geometry
 from preferences.learning.layout import geometry_of
+from preferences.learning.pictures import PictureModel
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.value_models import VALUE_MODELS, ValueModel
 from preferences.models import Batch, Candidate, OptimizerState, Session
@@ -48,6 +53,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
     session = batch.session
     spec = registry.get(settings.IPO_MODELS, session.model)
     manager.ensure_ready(spec)
+    model = choosing.picture_model(batch, spec)
     while True:
         batch.refresh_from_db()  # a vote may have brought new attempts and new controls
         pending = selectors.pending_candidates(batch.pk)
@@ -58,24 +64,68 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
         unproposed = [candidate for candidate in pending if candidate.vector is None]
         if unproposed:
             leases.renew_lease(lease, Batch.Phase.LEARNING)
-            if not _propose(batch, spec, lease, unproposed):
+            model = choosing.picture_model(batch, spec)
+            if not _propose(batch, spec, lease, unproposed, model):
                 return
         leases.renew_lease(lease, Batch.Phase.GENERATING)
-        chunk = pending[: batch.inference_batch]
-        pictures = manager.generate(spec, _request(batch, chunk, lost.is_set))
-        drawn = [_files(session, batch, one, picture) for one, picture in zip(chunk, pictures, strict=True)]
+        chunk = _chunk(pending, batch.inference_batch)
+        vectors = [_vectors(one) for one in chunk]
+        pictures = iter(_draw_all(manager, spec, batch, np.concatenate(vectors), lost.is_set))
+        drawn = []
+        for candidate, tried in zip(chunk, vectors, strict=True):
+            of_slot = list(islice(pictures, len(tried)))
+            chosen = choosing.choose(of_slot, spec, manager, model)
+            _take(candidate, tried[chosen.place], chosen.score, batch, spec)
+            drawn.append(_files(session, batch, candidate, of_slot[chosen.place], spec.encoder, chosen.looks))
         if not leases.finish_candidates(lease, drawn):
             return
 
 
-def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: list[Candidate]) -> bool:
+def _chunk(pending: list[Candidate], inference_batch: int) -> list[Candidate]:
+    """The candidates, one at least, whose vectors fit into one forward pass."""
+    sizes = np.cumsum([len(_vectors(candidate)) for candidate in pending])
+    return pending[: max(1, int((sizes <= inference_batch).sum()))]
+
+
+def _vectors(candidate: Candidate) -> Vectors:
+    """All that are drawn for a candidate [draws, d]."""
+    first = np.frombuffer(bytes(candidate.vector or b""), "<f4")
+    return np.frombuffer(first.tobytes() + bytes(candidate.alternatives or b""), "<f4").reshape(-1, len(first))
+
+
+def _draw_all(
+    manager: ModelManager, spec: ModelSpec, batch: Batch, vectors: Vectors, should_stop: Callable[[], bool]
+) -> Iterator[Picture]:
+    for i in range(0, len(vectors), batch.inference_batch):
+        yield from manager.generate(spec, _request(batch, vectors[i : i + batch.inference_batch], should_stop))
+
+
+def _take(candidate: Candidate, vector: Vectors, score: float | None, batch: Batch, spec: ModelSpec) -> None:
+    """Make the chosen vector [d] the candidate's own; it is saved with the picture."""
+    _, geometry, anchor = _space(batch, spec)
+    candidate.vector, candidate.distance = vector.tobytes(), float(geometry.distance(vector, anchor))
+    if score is not None:
+        candidate.score = score
+
+
+def _space(batch: Batch, spec: ModelSpec) -> tuple[tuple[int, int, int] | None, Geometry, npt.NDArray[np.float32]]:
+    """How a vector of the session is laid out, where it lives, and the prompt's own [d]."""
     session = batch.session
     space = spaces.get(spec, session.space)
     dimension = space.dimension(spec, session.width, session.height)
     shape = space.shape(spec, session.width, session.height)
     geometry = geometry_of(space.is_noise, dimension, batch.start_radius, shape)
-    anchor = anchor_for(session.prompt, geometry)
-    rows = training.training_set(session, dimension)
+    return shape, geometry, anchor_for(session.prompt, geometry)
+
+
+def _propose(
+    batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: list[Candidate], model: PictureModel | None
+) -> bool:
+    session = batch.session
+    shape, geometry, anchor = _space(batch, spec)
+    rows = training.training_set(session, geometry.dimension)
+    chooses = model is not None and batch.value_model == ValueModelKey.BAYESIAN
+    draws = batch.draws_per_picture if chooses else 1
     # Seeded by what identifies the proposal, so that a worker that takes over proposes the same again.
     first = candidates[0]
     rng = np.random.default_rng([session.seed, batch.number, first.slot, first.attempt])
@@ -86,15 +136,20 @@ def _propose(batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: lis
         geometry,
         training.config(batch),
         rng,
-        len(candidates),
+        len(candidates) * draws,
         previous=_previous(batch),
     )
+    metrics, note = dict(proposal.metrics), proposal.note
+    if model is not None and draws > 1:
+        note += f" Of {draws} pictures drawn for each place you see the one whose looks it likes best."
+        if np.isfinite(model.held_out_accuracy):
+            metrics["looks_held_out_accuracy"] = model.held_out_accuracy
     record = OptimizerState(
         batch=batch,
         value_model=batch.value_model,
         parameters=None if proposal.model is None else proposal.model.save(),
-        metrics=proposal.metrics,
-        note=proposal.note,
+        metrics=metrics,
+        note=note,
         rng_state=state,
     )
     return leases.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
@@ -107,13 +162,13 @@ def _previous(batch: Batch) -> ValueModel | None:
     return None if saved is None else kind.load(saved)
 
 
-def _request(batch: Batch, chunk: list[Candidate], should_stop: Callable[[], bool]) -> GenerationRequest:
+def _request(batch: Batch, vectors: Vectors, should_stop: Callable[[], bool]) -> GenerationRequest:
     session = batch.session
     return GenerationRequest(
         prompt=session.prompt,
         negative_prompt=session.negative_prompt,
         space=session.space,
-        vectors=np.stack([np.frombuffer(bytes(one.vector or b""), "<f4") for one in chunk]),
+        vectors=vectors,
         width=session.width,
         height=session.height,
         steps=batch.diff_steps,
@@ -125,7 +180,9 @@ def _request(batch: Batch, chunk: list[Candidate], should_stop: Callable[[], boo
     )
 
 
-def _files(session: Session, batch: Batch, candidate: Candidate, picture: Any) -> leases.Drawn:
+def _files(
+    session: Session, batch: Batch, candidate: Candidate, picture: Picture, encoder: str, looks: Vectors | None
+) -> leases.Drawn:
     if picture.pixels is None:
         return leases.Drawn(candidate, error=picture.error)
     about = {
@@ -143,7 +200,7 @@ def _files(session: Session, batch: Batch, candidate: Candidate, picture: Any) -
         "attempt": candidate.attempt,
     }
     png = images.to_png(picture.pixels, about if settings.IPO_EMBED_SETTINGS else None)
-    return leases.Drawn(candidate, png, images.to_thumbnail(picture.pixels))
+    return leases.Drawn(candidate, png, images.to_thumbnail(picture.pixels), encoder=encoder, looks=looks)
 
 
 @contextmanager

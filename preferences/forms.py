@@ -22,6 +22,7 @@ FROM_MODEL = {
     "delta_scale": "delta_scale",
     "curation_size": "curation_size",
     "inference_batch": "inference_batch",
+    "draws_per_picture": "draws_per_picture",
 }
 FROM_SPACE = ("start_radius", "max_dist", "step_size", "ridge_alpha")
 

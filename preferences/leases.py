@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from preferences.models import Batch, Candidate, OptimizerState, Worker
+from preferences.models import Batch, Candidate, Embedding, OptimizerState, Worker
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,11 @@ def store_proposal(
     distances: npt.NDArray[np.float64],
     state: OptimizerState,
 ) -> bool:
-    """Keep the vectors before anything is drawn, so that a restart draws the same pictures."""
+    """Keep the vectors before anything is drawn, so that a restart draws the same pictures.
+
+    vectors [n * draws, d], scores and distances [n * draws]: `draws` in a row for each of the n candidates.
+    """
+    draws = len(vectors) // len(candidates)
     with transaction.atomic():
         if not lease.rows().select_for_update().exists():
             return False
@@ -73,22 +77,30 @@ def store_proposal(
         older = OptimizerState.objects.filter(batch__session=state.batch.session_id, parameters__isnull=False)
         older.update(parameters=None)
         state.save()
-        for row, candidate in enumerate(candidates):
+        for number, candidate in enumerate(candidates):
+            row = number * draws
             candidate.vector = vectors[row].astype("<f4").tobytes()
+            others = vectors[row + 1 : row + draws]
+            candidate.alternatives = others.astype("<f4").tobytes() if len(others) else None
             candidate.score = None if scores is None else float(scores[row])
             candidate.distance = float(distances[row])
-        Candidate.objects.bulk_update(candidates, ["vector", "score", "distance"])
+        Candidate.objects.bulk_update(candidates, ["vector", "alternatives", "score", "distance"])
     return True
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A candidate and its files, or the sentence that says why there are none."""
+    """A candidate, whose vector is the chosen one, and its files; or the sentence that says why there are none.
+
+    looks: what the encoder of that name sees in the picture [k], if there is one.
+    """
 
     candidate: Candidate
     png: bytes = b""
     thumbnail: bytes = b""
     error: str = ""
+    encoder: str = ""
+    looks: npt.NDArray[np.float32] | None = None
 
 
 def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
@@ -106,9 +118,14 @@ def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
             else:
                 image, thumbnail = _file_names(item.candidate)
                 changes = {"state": Candidate.State.READY, "image": image, "thumbnail": thumbnail}
+            chosen = {name: getattr(item.candidate, name) for name in ("vector", "score", "distance")}
             Candidate.objects.filter(pk=item.candidate.pk, state=Candidate.State.PENDING).update(
-                drawn_at=now, **changes
+                drawn_at=now, alternatives=None, **chosen, **changes
             )
+            if item.looks is not None:
+                Embedding.objects.update_or_create(
+                    candidate=item.candidate, encoder=item.encoder, defaults={"vector": item.looks}
+                )
     return True
 
 

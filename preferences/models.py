@@ -129,6 +129,9 @@ class Candidate(models.Model):
     attempt = models.PositiveIntegerField(default=1)
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
     vector = models.BinaryField(null=True, help_text="The steering vector, float32, little-endian.")
+    alternatives = models.BinaryField(
+        null=True, help_text="Further vectors that are drawn for the slot, until the best of all is chosen: as above."
+    )
     score = models.FloatField(null=True, blank=True, help_text="What the learner expected of it.")
     distance = models.FloatField(null=True, blank=True, help_text="From the prompt's anchor.")
     image = models.FileField(blank=True, max_length=255)
@@ -266,8 +269,16 @@ class OptimizerState(models.Model):
     @property
     def held_out_percent(self) -> int | None:
         """How often, in 100, it told the better of two pictures from ratings it was not shown; None if unknown."""
-        accuracy = self.metrics.get("held_out_accuracy")
-        return None if accuracy is None else round(100 * accuracy)
+        return self._percent("held_out_accuracy")
+
+    @property
+    def looks_held_out_percent(self) -> int | None:
+        """The same of the model that chooses by what is seen in the pictures."""
+        return self._percent("looks_held_out_accuracy")
+
+    def _percent(self, name: str) -> int | None:
+        share = self.metrics.get(name)
+        return None if share is None else round(100 * share)
 
 
 class Search(models.Model):

@@ -1,6 +1,6 @@
 """What the learner reads of a session: all that was said and not taken back, its controls, its own last state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -9,8 +9,8 @@ from django.db.models import Q
 
 from preferences.controls import Controls
 from preferences.learning.config import LearningConfig
-from preferences.learning.feedback import Choice, Judgment, Label, Stars, Tie
-from preferences.models import Candidate, OptimizerState, RatedCandidate, Rating, Session
+from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars, Tie
+from preferences.models import Candidate, Embedding, OptimizerState, RatedCandidate, Rating, Session
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,14 @@ class Said:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """X: float32 [rows, d], judged vectors, not yet relative to the anchor; and what was said of them."""
+    """X: float32 [rows, d], judged vectors, not yet relative to the anchor; and what was said of them.
+
+    candidates: the id of each row's.
+    """
 
     X: npt.NDArray[np.float32]
     said: tuple[Said, ...]
+    candidates: tuple[int, ...]
 
     @property
     def judgments(self) -> tuple[Judgment, ...]:
@@ -65,7 +69,19 @@ def training_set(session: Session, dimension: int, at: datetime | None = None) -
             before = choices.get(rating, Said(kind, (), (), number))
             choices[rating] = Said(kind, (*before.rows, row[candidate]), (*before.values, value), number)
     X = np.stack(list(vectors.values())) if vectors else np.empty((0, dimension), np.float32)
-    return TrainingSet(X.astype(np.float32), (*last.values(), *choices.values()))
+    return TrainingSet(X.astype(np.float32), (*last.values(), *choices.values()), tuple(vectors))
+
+
+def seen(session: Session, encoder: str) -> Feedback:
+    """What the encoder sees in the judged pictures [rows, k], and what was said of those that it has looked at."""
+    known = training_set(session, 0)
+    looks = dict(
+        Embedding.objects.filter(encoder=encoder, candidate__in=known.candidates).values_list("candidate", "vector")
+    )
+    row = {number: new for new, number in enumerate(n for n, pk in enumerate(known.candidates) if pk in looks)}
+    X = np.stack([looks[known.candidates[number]] for number in row]) if row else np.empty((0, 1))
+    said = [replace(one, rows=tuple(row[n] for n in one.rows)) for one in known.said if row.keys() >= set(one.rows)]
+    return Feedback(X.astype(np.float32), tuple(judgment for one in said for judgment in judgments(one)))
 
 
 def judgments(said: Said) -> list[Judgment]:

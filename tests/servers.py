@@ -24,6 +24,7 @@ TINY = {
     "hidden_size": 16,
     "example_prompt": "a landscape",
     "inference_batch": 2,
+    "encoder": "pocket-siglip",
     "curation_size": 4,
 }
 

@@ -1,8 +1,9 @@
 """Where pictures are drawn: in this process, or (later) on a server."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
-from generation.types import GenerationRequest, ModelSpec, Picture
+from generation.types import GenerationRequest, ModelSpec, Picture, Pixels, Vectors
 
 
 class Backend(ABC):
@@ -13,3 +14,7 @@ class Backend(ABC):
     @abstractmethod
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
         """Draw one forward pass with this model. Raises GenerationError."""
+
+    @abstractmethod
+    def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
+        """What an encoder (a key of ENCODERS) sees in pictures: unit vectors [n, k]. Raises ModelUnavailable."""

@@ -2,14 +2,17 @@
 
 import gc
 import threading
+from collections.abc import Sequence
 
 import torch
 
+from generation import registry
 from generation.backends.base import Backend
+from generation.encoders import Siglip
 from generation.errors import OutOfMemory
 from generation.pipelines.base import Pipeline
 from generation.pipelines.stable_diffusion import StableDiffusion
-from generation.types import GenerationRequest, ModelSpec, Picture
+from generation.types import GenerationRequest, ModelSpec, Picture, Pixels, Vectors
 
 FAMILIES: dict[str, type[Pipeline]] = {"stable_diffusion": StableDiffusion}
 
@@ -18,6 +21,7 @@ class LocalBackend(Backend):
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._resident: Pipeline | None = None
+        self._encoder: tuple[str, Siglip] | None = None
 
     def ensure_ready(self, spec: ModelSpec) -> None:
         with self._lock:
@@ -41,3 +45,11 @@ class LocalBackend(Backend):
             if failed and torch.cuda.is_available():
                 torch.cuda.empty_cache()
         raise OutOfMemory("The GPU ran out of memory: lower Inference Batch or the size of the pictures.")
+
+    def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
+        with self._lock:
+            if self._encoder is None or self._encoder[0] != encoder:
+                self._encoder = None
+                device = "cuda" if torch.cuda.is_available() else "cpu"
+                self._encoder = encoder, Siglip.load(registry.ENCODERS[encoder], device)
+            return self._encoder[1].embed_images(pictures)

@@ -106,3 +106,11 @@ def test_what_cannot_be_done_is_an_error_with_a_remedy(manager, spec):
 def test_extra_models_that_cannot_be_read(text):
     with pytest.raises(ValueError, match="IPO_EXTRA_MODELS"):
         registry.parse_extra(text)
+
+
+def test_an_unknown_encoder_is_named():
+    with pytest.raises(ValueError, match="no encoder “pocket”"):
+        registry.parse_extra(
+            '{"a": {"label": "A", "source": "x", "family": "stable_diffusion", "dtype": "float32", "width": 64,'
+            ' "height": 64, "steps": 1, "guidance": 0, "hidden_size": 16, "example_prompt": "a", "encoder": "pocket"}}'
+        )

@@ -74,9 +74,7 @@ class Command(BaseCommand):
         write(json, figures)
         return problems
 
-    def vectors(
-        self, quick: bool, plot: Path | None, report_only: bool, processes: int, **options: Any
-    ) -> tuple[list[str], Any]:
+    def vectors(self, plot: Path | None, **options: Any) -> tuple[list[str], Any]:
         # Imported here: what only this needs (cma, matplotlib) need not be installed for the rest.
         from ipo_site.benchmarks.learning import peer_study, study  # noqa: PLC0415
 

@@ -1,0 +1,67 @@
+"""What a drawing worker does with drawn pictures: look at them, and choose one for each slot.
+
+Several may be drawn for a slot (Draws per Picture). The one is kept whose looks suit best what was said so far.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from generation.errors import ModelUnavailable
+from generation.manager import ModelManager
+from generation.types import ModelSpec, Picture, Vectors
+from preferences import training
+from preferences.learning.pictures import PictureModel
+from preferences.learning.value_models import CannotFit
+from preferences.models import Batch
+
+log = logging.getLogger(__name__)
+
+
+def picture_model(batch: Batch, spec: ModelSpec) -> PictureModel | None:
+    """What is liked in the looks of pictures; None where nothing that was looked at was judged."""
+    if not spec.encoder:
+        return None
+    try:
+        return PictureModel.learn(training.seen(batch.session, spec.encoder), training.config(batch))
+    except CannotFit:
+        return None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One of the pictures of a slot: its place among them; what is seen in it [k], and its expected worth, if known."""
+
+    place: int
+    looks: npt.NDArray[np.float32] | None
+    score: float | None
+
+
+def choose(pictures: Sequence[Picture], spec: ModelSpec, manager: ModelManager, model: PictureModel | None) -> Chosen:
+    """The best picture of a slot; the first that was drawn at all where nothing tells them apart."""
+    drawn = [place for place, picture in enumerate(pictures) if picture.pixels is not None]
+    if not drawn:
+        return Chosen(0, None, None)
+    looks = look([picture for picture in pictures if picture.pixels is not None], spec, manager)
+    if looks is None:
+        return Chosen(drawn[0], None, None)
+    if model is None or len(pictures) == 1:
+        return Chosen(drawn[0], looks[0], None)
+    worth = model.worth(looks)
+    best = int(worth.argmax())
+    return Chosen(drawn[best], looks[best], float(worth[best]))
+
+
+def look(pictures: Sequence[Picture], spec: ModelSpec, manager: ModelManager) -> Vectors | None:
+    """What the model's encoder sees in the pictures [n, k]; None where it has none, or it cannot be loaded."""
+    if not spec.encoder:
+        return None
+    try:
+        return manager.embed(spec.encoder, [one.pixels for one in pictures if one.pixels is not None])
+    except ModelUnavailable as error:
+        # Pictures are drawn all the same: what suffers is only how well the next ones are chosen.
+        log.warning("%s", error)
+        return None

@@ -1,0 +1,150 @@
+"""Several pictures are drawn for a slot, and the one whose looks suit best is kept."""
+
+import dataclasses
+import uuid
+
+import numpy as np
+import pytest
+
+from generation.errors import ModelUnavailable
+from preferences import choosing, drawing, leases, training
+from preferences.models import Batch, Candidate, Embedding, Rating
+from tests.factories import SessionFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def rated_session(client, manager, **changes):
+    """A session whose first batch is drawn, half of it good and half bad, and whose second is queued."""
+    session = SessionFactory(value_model="bayesian", start="avg_good", draws_per_picture=3, **changes)
+    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    for candidate, value in zip(Candidate.objects.order_by("slot"), ("good", "good", "bad", "bad"), strict=True):
+        client.post(f"/candidates/{candidate.pk}/rate", {"value": value, "form_token": str(uuid.uuid4())})
+    client.post(f"/s/{session.pk}/1/submit")
+    return session
+
+
+def draw(batch: Batch, manager) -> list[Candidate]:
+    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.READY, batch.error
+    return list(batch.candidates.order_by("slot"))
+
+
+@pytest.fixture
+def drawn(monkeypatch, manager):
+    """Every vector that is drawn from here on, in order."""
+    seen: list[np.ndarray] = []
+    generate = type(manager).generate
+
+    def spy(self, spec, request):
+        seen.extend(request.vectors)
+        assert len(request.vectors) <= 2  # the tiny model's Inference Batch
+        return generate(self, spec, request)
+
+    monkeypatch.setattr(type(manager), "generate", spy)
+    return seen
+
+
+def test_every_picture_is_looked_at(client, manager):
+    session = rated_session(client, manager)
+    assert Embedding.objects.filter(encoder="pocket-siglip").count() == 4
+    seen = training.seen(session, "pocket-siglip")
+    assert seen.X.shape == (4, 96)
+    assert [judgment.good for judgment in seen.judgments] == [True, True, False, False]
+    assert training.seen(session, "another").X.shape == (0, 1)
+
+
+def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
+    session = rated_session(client, manager)
+    batch = session.batches.get(number=2)
+    model = choosing.picture_model(batch, settings.IPO_MODELS["tiny"])
+    assert model is not None
+    del drawn[:]
+    candidates = draw(batch, manager)
+    assert len(drawn) == 3 * 4
+    for number, candidate in enumerate(candidates):
+        tried = drawn[3 * number : 3 * number + 3]
+        (looks,) = candidate.embeddings.values_list("vector", flat=True)
+        assert candidate.score == pytest.approx(float(model.worth(np.asarray(looks)[None])[0]), abs=1e-4)
+        assert any(np.array_equal(np.frombuffer(bytes(candidate.vector), "<f4"), vector) for vector in tried)
+        request = drawing._request(batch, np.stack(tried)[:2], lambda: False)
+        pictures = manager.generate(settings.IPO_MODELS["tiny"], request)
+        others = model.worth(choosing.look(pictures, settings.IPO_MODELS["tiny"], manager))
+        assert candidate.score >= others.max() - 1e-4
+        assert candidate.alternatives is None
+
+
+def test_killed_while_drawing_the_same_vectors_are_drawn_again(client, manager, drawn, monkeypatch):
+    session = rated_session(client, manager)
+    batch = session.batches.get(number=2)
+    monkeypatch.setattr(leases, "finish_candidates", lambda *arguments: False)
+    del drawn[:]
+    drawing.draw_batch(batch.pk, manager, "gpu@killed")
+    first = [vector.tobytes() for vector in drawn[:3]]
+    monkeypatch.undo()
+    Batch.objects.filter(pk=batch.pk).update(lease_expires_at="2000-01-01T00:00Z")
+    candidate = draw(batch, manager)[0]
+    assert bytes(candidate.vector) in first
+
+
+@pytest.mark.parametrize("value_model", ["gaussian", "ridge", "xgboost"])
+def test_other_methods_draw_one_a_picture(client, manager, drawn, value_model):
+    session = rated_session(client, manager)
+    batch = session.batches.get(number=2)
+    Batch.objects.filter(pk=batch.pk).update(value_model=value_model)
+    del drawn[:]
+    draw(batch, manager)
+    assert len(drawn) == 4
+
+
+def test_without_the_encoder_one_is_drawn_a_picture_and_nothing_fails(client, manager, drawn, monkeypatch):
+    def missing(*arguments):
+        raise ModelUnavailable("The image encoder could not be read: try again.")
+
+    monkeypatch.setattr(type(manager), "embed", missing)
+    session = rated_session(client, manager)
+    del drawn[:]
+    draw(session.batches.get(number=2), manager)
+    assert len(drawn) == 4
+    assert not Embedding.objects.exists()
+
+
+def test_a_picture_that_failed_is_never_chosen(client, manager, settings):
+    session = rated_session(client, manager)
+    batch = session.batches.get(number=2)
+    spec = settings.IPO_MODELS["tiny"]
+    candidate = Candidate.objects.filter(batch__session=session, batch__number=1).first()
+    request = drawing._request(batch, drawing._vectors(candidate), lambda: False)
+    (good,) = manager.generate(spec, request)
+    bad = dataclasses.replace(good, pixels=None, error="no colours")
+    model = choosing.picture_model(batch, spec)
+    assert choosing.choose([bad, good, bad], spec, manager, model).place == 1
+    assert choosing.choose([bad, bad], spec, manager, model).looks is None
+
+
+def test_what_was_undone_is_not_learned_from(client, manager, settings):
+    session = rated_session(client, manager)
+    batch = session.batches.get(number=2)
+    Rating.objects.update(undone_at=batch.created_at.replace(year=2100))
+    assert choosing.picture_model(batch, settings.IPO_MODELS["tiny"]) is None
+
+
+def test_too_few_ratings_tell_nothing_of_how_right_it_is(client, manager, settings):
+    session = rated_session(client, manager)
+    model = choosing.picture_model(session.batches.get(number=2), settings.IPO_MODELS["tiny"])
+    assert model is not None
+    assert np.isnan(model.held_out_accuracy)  # four ratings are too few to tell
+
+
+def test_the_page_says_how_it_chose(client, manager):
+    session = rated_session(client, manager)
+    batch = session.batches.get(number=2)
+    draw(batch, manager)
+    state = batch.optimizer_states.get()
+    assert "Of 3 pictures drawn for each place" in state.note
+    state.metrics["looks_held_out_accuracy"] = 0.74
+    state.save()
+    page = client.get(f"/s/{session.pk}/").content.decode()
+    assert state.note in page
+    assert "Told by their looks, 74 %." in page
