@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -134,7 +135,7 @@ def _propose(
         Feedback(rows.X - anchor, rows.judgments, shape),
         anchor,
         geometry,
-        training.config(batch),
+        replace(training.config(batch), draws=draws),
         rng,
         len(candidates) * draws,
         previous=_previous(batch),

@@ -110,6 +110,7 @@ def config(controls: Controls) -> LearningConfig:
         xgboost_learning_rate=controls.xgboost_learning_rate,
         optim_steps=controls.optim_steps,
         step_size=controls.step_size,
+        draws=controls.draws_per_picture,
         max_dist=controls.max_dist,
         start_radius=controls.start_radius,
     )

@@ -21,11 +21,12 @@ class LearningConfig:
     optim_steps: int = 100
     optim_seconds: float = 5.0  # a climb that takes longer stops where it is
     step_size: float  # length of one optimiser step
+    draws: int = 1  # pictures drawn for each that is shown: choosing among them lets candidates be bolder
     max_dist: float  # trust radius around the start, 0 = none
     start_radius: float  # how far Random lies from the anchor; other starts scatter by a third of it
 
     def __post_init__(self) -> None:
-        for name in ("xgboost_trees", "xgboost_depth", "xgboost_learning_rate"):
+        for name in ("draws", "xgboost_trees", "xgboost_depth", "xgboost_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
         for name in (

@@ -7,7 +7,6 @@ was said on the encoder's vectors is right sooner, and cannot steer: it chooses.
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from preferences.learning.config import LearningConfig
 from preferences.learning.evaluation import held_out_accuracy
@@ -35,12 +34,3 @@ class PictureModel:
     def worth(self, vectors: Vectors) -> Floats:
         """Expected worth [n] of pictures by their vectors [n, k]."""
         return self.model.value(np.asarray(vectors, dtype=np.float64) - self.centre)
-
-    def choose(self, vectors: Vectors, draws: int) -> tuple[NDArray[np.intp], Floats]:
-        """The best of each `draws` pictures that follow each other: its row among the n [n / draws], and its worth.
-
-        One choice a slot keeps the batch as diverse as it was proposed; the best of all would be alike.
-        """
-        worth = self.worth(vectors).reshape(-1, draws)
-        best = worth.argmax(axis=1)
-        return np.arange(len(worth)) * draws + best, worth.max(axis=1)

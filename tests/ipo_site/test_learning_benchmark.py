@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ipo_site.benchmarks.learning import chart, resume, study
+from ipo_site.benchmarks.learning import chart, kept, resume, study
 from ipo_site.benchmarks.learning.people import KINDS, Person, noise_scale
 from ipo_site.benchmarks.learning.trial import ARMS, BATCH, OURS, Cell, run_trial
 from ipo_site.benchmarks.learning.utilities import OFF_SHELL_COST, UTILITIES
@@ -118,3 +118,24 @@ def test_the_whole_study_has_every_cell_and_arm():
     assert min(job[2] for job in wanted) >= study.TUNED_ON
     assert {job[0].kind for job in wanted} == set(KINDS)
     assert json.dumps(BATCH) == "8"
+
+
+def test_what_is_kept_can_be_reported_and_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(kept, "FOLDER", tmp_path)
+    assert kept.load("learning") == []
+    records = [run_trial(SMALL, arm, seed) for arm in ("random", OURS) for seed in (1, 2, 3)]
+    session = {"space": "latent", "taste": "warm", "arm": OURS, "seed": 1, "percentiles": [0.12345], "contrast": [0.1]}
+    file = kept.keep("learning", [*records, session])
+    assert json.loads(file.read_text())["versions"]["numpy"] == np.__version__
+    known = kept.load("learning")
+    assert {**session, "percentiles": [0.123]} in known
+    trials = [record for record in known if "at" in record]
+    assert sorted(map(study.key, trials)) == sorted(map(study.key, records))
+    for record in records:
+        (same,) = [one for one in trials if study.key(one) == study.key(record)]
+        assert same["at"]["25"] == pytest.approx(record["at"]["25"], abs=6e-4)
+    resume.add(trials, study.key, tmp_path / "trials.jsonl")
+    resume.add(trials, study.key, tmp_path / "trials.jsonl")
+    assert len(resume.load(tmp_path / "trials.jsonl")) == len(records)
+    again = list(study.run([(SMALL, "random", seed) for seed in (1, 2, 4)], tmp_path / "trials.jsonl", 1))
+    assert [record["seed"] for record in again] == [4]

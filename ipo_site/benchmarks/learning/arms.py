@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,12 @@ Vectors = NDArray[np.float32]
 
 
 class Arm(ABC):
-    """One method in one session. The first batch is given; `propose` makes the others."""
+    """One method in one session. The first batch is given; `propose` makes the others.
+
+    draws: pictures to draw for each that is shown, where there are pictures to choose among.
+    """
+
+    draws: ClassVar[int] = 1
 
     def __init__(
         self, anchor: Vectors, rng: np.random.Generator, space: Space = LATENT, shape: Shape | None = None
@@ -55,7 +61,7 @@ class RandomArm(Arm):
 class OurArm(Arm):
     """`preferences.learning.propose` with the product's defaults in the space, and what `changes` says."""
 
-    changes: dict[str, object] = {}
+    changes: ClassVar[dict[str, object]] = {}
 
     def propose(self, n: int) -> Vectors:
         defaults: dict[str, object] = {
@@ -68,6 +74,13 @@ class OurArm(Arm):
         }
         config = LearningConfig(**(defaults | self.changes))  # type: ignore[arg-type]
         return propose(self.feedback, self.anchor, self.geometry, config, self.rng, n).vectors
+
+
+class BoldArm(OurArm):
+    """As OurArm, where the best of three pictures is shown (the bundled model's default)."""
+
+    draws = 3
+    changes: ClassVar[dict[str, object]] = {"draws": draws}
 
 
 class RidgeArm(OurArm):

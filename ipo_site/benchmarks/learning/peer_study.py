@@ -1,21 +1,16 @@
-"""The peers that take seconds a batch, in four cells of the study: run once, and kept with the docs.
+"""The peers that take seconds a batch, in four cells of the study: run once, and kept with the docs (kept.py).
 
 What they found is compared with ours on the same seeds whenever the study is reported.
 """
 
-import json
-import platform
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
-from ipo_site.benchmarks.learning import resume, study
+from ipo_site.benchmarks.learning import study
 from ipo_site.benchmarks.learning.resume import Record
 from ipo_site.benchmarks.learning.study import TUNED_ON, Job
 from ipo_site.benchmarks.learning.trial import SLOW_ARMS, Cell
 
-FILE = Path(__file__).resolve().parents[3] / "docs" / "benchmarks-peers.json"
 SEEDS = 10
 
 
@@ -40,21 +35,6 @@ def table(records: list[Record]) -> str:
     return study.table(records)
 
 
-def keep(file: Path) -> bool:
-    """Write FILE if `file` holds every trial of the whole study; False if some are missing."""
-    records = {study.key(record): record for record in resume.load(file)}
-    wanted = [(cell.name, arm, seed) for cell, arm, seed in jobs(quick=False)]
-    if not all(key in records for key in wanted):
-        return False
-    about = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("optuna", "optuna-dashboard", "botorch", "gpytorch", "torch")},
-    }
-    FILE.write_text(json.dumps(about | {"records": [records[key] for key in wanted]}, indent=1) + "\n")
-    return True
-
-
-def kept() -> list[Record]:
-    """The trials in FILE; none where it is missing."""
-    return list(json.loads(FILE.read_text())["records"]) if FILE.exists() else []
+def key(record: Record) -> tuple[str, str, int]:
+    """As study.key."""
+    return study.key(record)

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -46,6 +46,14 @@ def run(
             out.write(json.dumps(record) + "\n")
             out.flush()
             yield record
+
+
+def add(records: Iterable[Record], key: Callable[[Record], Hashable], file: Path) -> None:
+    """Count records as done: what of them `file` lacks is added to it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    known = {key(record) for record in load(file)}
+    with file.open("a") as out:
+        out.writelines(json.dumps(record) + "\n" for record in records if key(record) not in known)
 
 
 @contextmanager

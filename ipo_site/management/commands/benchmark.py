@@ -29,7 +29,9 @@ class Command(BaseCommand):
         learning.add_argument("--quick", action="store_true", help="a few cells and seeds, in minutes")
         learning.add_argument("--only", choices=("vectors", "pictures", "peers"), help=ONLY)
         learning.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves there (SVG or PNG)")
-        learning.add_argument("--report-only", action="store_true", help="run nothing, report what has been run")
+        learning.add_argument("--report-only", action="store_true", help="run nothing: what was run here, or is kept")
+        learning.add_argument("--keep", action="store_true", help="write all trials beside docs/benchmarks.md")
+        learning.add_argument("--from-kept", action="store_true", help="go on from the trials that are kept there")
         learning.add_argument("--processes", type=int, default=2, help="sessions simulated at once, one thread each")
         proposal = kinds.add_parser("proposal", help="seconds and memory of one proposal in 16,384 dimensions")
         for part in (journey, learning, proposal):
@@ -76,9 +78,9 @@ class Command(BaseCommand):
 
     def vectors(self, plot: Path | None, **options: Any) -> tuple[list[str], Any]:
         # Imported here: what only this needs (cma, matplotlib) need not be installed for the rest.
-        from ipo_site.benchmarks.learning import peer_study, study  # noqa: PLC0415
+        from ipo_site.benchmarks.learning import kept, study  # noqa: PLC0415
 
-        records = self.trials(study, "learning", **options) + peer_study.kept()
+        records = self.trials(study, "learning", **options) + kept.load("peers")
         found = study.verdicts(records)
         if plot is not None:
             from ipo_site.benchmarks.learning import chart  # noqa: PLC0415
@@ -86,13 +88,10 @@ class Command(BaseCommand):
             chart.draw(records, plot)
         return study.missed(found), {"records": records, "verdicts": [vars(verdict) for verdict in found]}
 
-    def peers(self, quick: bool, **options: Any) -> tuple[list[str], Any]:
+    def peers(self, **options: Any) -> tuple[list[str], Any]:
         from ipo_site.benchmarks.learning import peer_study  # noqa: PLC0415
 
-        records = self.trials(peer_study, "peers", quick=quick, **options)
-        if not quick and peer_study.keep(env.DATA_DIR / "benchmarks" / "peers.jsonl"):
-            self.stdout.write(f"Kept in {peer_study.FILE}.")
-        return [], {"records": records}
+        return [], {"records": self.trials(peer_study, "peers", **options)}
 
     def pictures(self, **options: Any) -> tuple[list[str], Any]:
         from ipo_site.benchmarks.learning import pictures  # noqa: PLC0415
@@ -100,19 +99,21 @@ class Command(BaseCommand):
         records = self.trials(pictures, "pictures", **options)
         return pictures.missed(records), {"records": records}
 
-    def trials(
-        self, part: Any, name: str, quick: bool, report_only: bool, processes: int, **options: Any
-    ) -> list[dict[str, Any]]:
+    def trials(self, part: Any, name: str, **options: Any) -> list[dict[str, Any]]:
         """Run what is missing of a part of the study, show its table, and return all its records."""
-        from ipo_site.benchmarks.learning import resume  # noqa: PLC0415
+        from ipo_site.benchmarks.learning import kept, resume  # noqa: PLC0415
 
-        file = env.DATA_DIR / "benchmarks" / f"{name}{'-quick' if quick else ''}.jsonl"
-        wanted = part.jobs(quick)
-        if not report_only:
+        file = env.DATA_DIR / "benchmarks" / f"{name}{'-quick' if options['quick'] else ''}.jsonl"
+        if options["from_kept"]:
+            resume.add(kept.load(name), part.key, file)
+        if not options["report_only"]:
+            wanted = part.jobs(options["quick"])
             left = max(0, len(wanted) - len(resume.load(file)))
-            for _ in tqdm(part.run(wanted, file, processes), total=left, desc=name, mininterval=5):
+            for _ in tqdm(part.run(wanted, file, options["processes"]), total=left, desc=name, mininterval=5):
                 pass
-        records = resume.load(file)
+        records = resume.load(file) or kept.load(name)
+        if options["keep"]:
+            self.stdout.write(f"Kept in {kept.keep(name, records)}.")
         self.stdout.write(part.table(records))
         return records
 

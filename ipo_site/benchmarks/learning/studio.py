@@ -1,0 +1,56 @@
+"""Where simulated people look at pictures: the bundled model and its encoder, by the path that the product takes."""
+
+from functools import cache
+
+import numpy as np
+
+from generation import registry, spaces
+from generation.encoders import Siglip
+from generation.manager import ModelManager
+from generation.types import GenerationRequest, Vectors
+from ipo_site.benchmarks.learning.tastes import Eye, Pictures
+
+MODEL = registry.BUILTIN["pocket-landscapes"]
+PROMPT = "a landscape"
+REFERENCE_SEED, CHUNK = 80_001, 25
+
+
+class Studio:
+    """The bundled model and encoder, and `reference` pictures of the prompt alone, each from a noise of its own."""
+
+    def __init__(self, reference: int) -> None:
+        self.manager = ModelManager()
+        self.manager.ensure_ready(MODEL)
+        self.eye = Eye(Siglip.load(str(registry.WEIGHTS / "pocket-siglip")))
+        size = spaces.LATENT.dimension(MODEL, MODEL.width, MODEL.height)
+        noise = np.random.default_rng(REFERENCE_SEED).standard_normal((reference, size)).astype(np.float32)
+        self.bare = np.concatenate([self.draw("latent", noise[i : i + CHUNK], 0) for i in range(0, reference, CHUNK)])
+
+    def draw(self, space: str, vectors: Vectors, noise_seed: int) -> Pictures:
+        """[n, H, W, 3], by the path that the product takes; one that failed is black."""
+        request = GenerationRequest(
+            prompt=PROMPT,
+            negative_prompt="",
+            space=space,
+            vectors=vectors,
+            width=MODEL.width,
+            height=MODEL.height,
+            steps=MODEL.steps,
+            guidance=MODEL.guidance,
+            delta_scale=MODEL.delta_scale,
+            noise_seed=noise_seed,
+            step_seed=noise_seed,
+        )
+        black = np.zeros((MODEL.height, MODEL.width, 3), np.uint8)
+        drawn = [picture.pixels for picture in self.manager.generate(MODEL, request)]
+        return np.stack([black if one is None else one for one in drawn])
+
+    def look(self, pictures: Pictures) -> Vectors:
+        """What the product's encoder of this model sees in the pictures [n, k]."""
+        return self.manager.embed(MODEL.encoder, list(pictures))
+
+
+@cache
+def studio(reference: int) -> Studio:
+    """One for each process."""
+    return Studio(reference)
