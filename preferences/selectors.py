@@ -102,6 +102,7 @@ class BatchView:
     tiles: list[Tile]
     worker_state: str  # "offline", or the state of the worker heard of last
     worker_error: str
+    learned: OptimizerState | None  # note and metrics of the session's last proposal
 
     @property
     def session(self) -> Session:
@@ -154,6 +155,7 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
     Raises Batch.DoesNotExist, for another's batch as well.
     """
     worker = Worker.objects.order_by("-seen_at")
+    learned = OptimizerState.objects.filter(batch__session=OuterRef("session")).order_by("-id")
     rows = (
         Batch.objects.filter(session__owner=user.pk, session_id=session_id)
         .select_related("session")
@@ -161,6 +163,8 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
             worker_seen=Subquery(worker.values("seen_at")[:1]),
             worker_state=Subquery(worker.values("state")[:1]),
             worker_error=Subquery(worker.values("error")[:1]),
+            learned_note=Subquery(learned.values("note")[:1]),
+            learned_metrics=Subquery(learned.values("metrics")[:1]),
         )
     )
     batch = rows.order_by("number").last() if number is None else rows.get(number=number)
@@ -172,6 +176,9 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
         tiles=_tiles(batch, batch.session.asking),
         worker_state=batch.worker_state if heard else "offline",
         worker_error=batch.worker_error or "" if heard else "",
+        learned=None
+        if batch.learned_note is None
+        else OptimizerState(note=batch.learned_note, metrics=batch.learned_metrics),
     )
 
 
@@ -188,7 +195,7 @@ def _last_word(field: str = "value", of: Q = OF_ITSELF) -> Subquery:
 def _tiles(batch: Batch, asking: str) -> list[Tile]:
     rows = (
         Candidate.objects.filter(batch=batch)
-        .defer("vector")
+        .defer("vector", "alternatives")
         .annotate(said=_last_word(), kind=_last_word("rating__kind"), placed=_last_word("rating_id", PLACED))
         .order_by("slot", "-attempt")
         .distinct("slot")
@@ -224,7 +231,7 @@ def next_pair(batch: Batch) -> tuple[Pair | None, int]:
     A knock-out: neighbours first, then those that were preferred, until one is left. After a tie the first goes on;
     after “both bad” and a skipped pair neither does.
     """
-    left = list(batch.shown().order_by("slot").defer("vector"))
+    left = list(batch.shown().order_by("slot").defer("vector", "alternatives"))
     items = RatedCandidate.objects.filter(
         rating__kind__in=Rating.OF_TWO_PICTURES, rating__undone_at__isnull=True, candidate__batch=batch
     )
@@ -257,10 +264,6 @@ def rating_counts(session: Session) -> tuple[int, int]:
     rows = Candidate.objects.filter(batch__session=session).annotate(said=_last_word())
     counts = rows.aggregate(good=Count("pk", filter=Q(said__gt=0)), bad=Count("pk", filter=Q(said__lt=0)))
     return counts["good"], counts["bad"]
-
-
-def last_learned(session: Session) -> OptimizerState | None:
-    return OptimizerState.objects.filter(batch__session=session).defer("parameters").first()
 
 
 def last_search(session: Session) -> Search | None:

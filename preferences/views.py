@@ -63,7 +63,7 @@ def _session_page(
         "controls": controls or ControlsForm(instance=view.session),
         "good": good,
         "bad": bad,
-        "learned": selectors.last_learned(view.session),
+        "learned": view.learned,
         "search": selectors.last_search(view.session),
         "batch_numbers": range(1, last + 1),
         "is_newest": view.batch.number == last,
@@ -76,7 +76,10 @@ def progress(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpRe
     if not getattr(request, "htmx", False):
         return redirect("batch", session_id, number)
     view = _batch_view(request, session_id, number)
-    return render(request, "preferences/progress.html", _news(view, request.GET.get("after", "")))
+    news = _news(view, request.GET.get("after", ""))
+    if not view.batch.is_active:  # the last poll: what this batch was proposed from takes the place of what was known
+        news["learned"] = view.learned
+    return render(request, "preferences/progress.html", news)
 
 
 def _news(view: selectors.BatchView, after: str) -> dict[str, Any]:

@@ -120,6 +120,17 @@ def test_the_whole_study_has_every_cell_and_arm():
     assert json.dumps(BATCH) == "8"
 
 
+def test_the_summary_counts_cells_and_names_those_not_ahead():
+    ahead = study.Verdict("d=20 linear", 20, "random", 0.5, 0.1, 6)
+    even = study.Verdict("d=20 drift", 20, "random", 0.05, 0.1, 6)
+    behind = study.Verdict("d=20 drift", 20, "CMA-ES", -0.5, 0.1, 6)
+    text = study.summary([ahead, even, behind])
+    assert "| random | 1 of 2 |" in text
+    assert "| CMA-ES | 0 of 1, behind in 1 |" in text
+    assert "| d=20 drift | random | +0.05 ± 0.10 |" in text
+    assert "d=20 linear" not in text
+
+
 def test_what_is_kept_can_be_reported_and_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(kept, "FOLDER", tmp_path)
     assert kept.load("learning") == []

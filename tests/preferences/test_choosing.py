@@ -148,3 +148,11 @@ def test_the_page_says_how_it_chose(client, manager):
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert state.note in page
     assert "Told by their looks, 74 %." in page
+
+
+def test_the_last_poll_brings_what_was_learned(client, manager):
+    session = rated_session(client, manager)
+    poll = f"/s/{session.pk}/2/progress"
+    assert 'id="learned"' not in client.get(poll, headers={"HX-Request": "true"}).content.decode()
+    draw(session.batches.get(number=2), manager)
+    assert 'id="learned"' in client.get(poll, headers={"HX-Request": "true"}).content.decode()

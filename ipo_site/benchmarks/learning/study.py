@@ -101,6 +101,28 @@ def missed(found: list[Verdict]) -> list[str]:
     return problems if found else ["There are no trials yet."]
 
 
+def summary(found: list[Verdict]) -> str:
+    """In how many cells ours is ahead of each arm, a Markdown row an arm and a column a number of dimensions.
+
+    Below it the cells in which ours is not significantly ahead of everybody, and by how much it leads or trails.
+    """
+    dimensions = sorted({v.d for v in found})
+    rows = ["| Ours is ahead of | " + " | ".join(f"d={d}" for d in dimensions) + " |"]
+    rows.append("| --- |" + " ---: |" * len(dimensions))
+    for arm in dict.fromkeys(v.arm for v in found):
+        counts = []
+        for d in dimensions:
+            cells = [v for v in found if v.d == d and v.arm == arm]
+            behind = sum(v.is_behind for v in cells)
+            counts.append(
+                f"{sum(v.is_ahead for v in cells)} of {len(cells)}" + (f", behind in {behind}" if behind else "")
+            )
+        rows.append(f"| {arm} | " + " | ".join(counts) + " |")
+    rows += ["", "| Not ahead in | of | by |", "| --- | --- | ---: |"]
+    rows += [f"| {v.cell} | {v.arm} | {v.difference:+.2f} ± {v.margin:.2f} |" for v in found if not v.is_ahead]
+    return "\n".join(rows)
+
+
 def table(records: list[Record], at: str = AT) -> str:
     """Mean scaled worth after `at` actions: a Markdown row for each cell, a column for each arm."""
     known = [arm for arm in (*ARMS, *SLOW_ARMS) if any(record["arm"] == arm for record in records)]

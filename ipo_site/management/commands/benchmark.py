@@ -82,6 +82,7 @@ class Command(BaseCommand):
 
         records = self.trials(study, "learning", **options) + kept.load("peers")
         found = study.verdicts(records)
+        self.stdout.write(study.summary(found))
         if plot is not None:
             from ipo_site.benchmarks.learning import chart  # noqa: PLC0415
 
