@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from generation.errors import ModelUnavailable
 from generation.manager import ModelManager
-from generation.types import ModelSpec, Picture, Vectors
+from generation.types import ModelSpec, Picture, Pixels, Vectors
 from preferences import training
 from preferences.learning.pictures import PictureModel
 from preferences.learning.value_models import CannotFit
@@ -31,6 +31,27 @@ def picture_model(batch: Batch, spec: ModelSpec) -> PictureModel | None:
         return None
 
 
+@dataclass
+class Eye:
+    """Looks at the pictures of one batch, until the model's encoder turns out to be missing."""
+
+    spec: ModelSpec
+    manager: ModelManager
+    is_blind: bool = False
+
+    def look(self, pictures: Sequence[Pixels]) -> Vectors | None:
+        """What the encoder sees in the pictures [n, k]; None where there is none, or it cannot be loaded."""
+        if self.is_blind or not self.spec.encoder:
+            return None
+        try:
+            return self.manager.embed(self.spec.encoder, pictures)
+        except ModelUnavailable as error:
+            # Pictures are drawn all the same: what suffers is only how well the next ones are chosen.
+            log.warning("%s", error)
+            self.is_blind = True
+            return None
+
+
 @dataclass(frozen=True)
 class Chosen:
     """One of the pictures of a slot: its place among them; what is seen in it [k], and its expected worth, if known."""
@@ -40,28 +61,17 @@ class Chosen:
     score: float | None
 
 
-def choose(pictures: Sequence[Picture], spec: ModelSpec, manager: ModelManager, model: PictureModel | None) -> Chosen:
+def choose(pictures: Sequence[Picture], eye: Eye, model: PictureModel | None) -> Chosen:
     """The best picture of a slot; the first that was drawn at all where nothing tells them apart."""
-    drawn = [place for place, picture in enumerate(pictures) if picture.pixels is not None]
+    drawn = {place: picture.pixels for place, picture in enumerate(pictures) if picture.pixels is not None}
     if not drawn:
         return Chosen(0, None, None)
-    looks = look([picture for picture in pictures if picture.pixels is not None], spec, manager)
+    places = list(drawn)
+    looks = eye.look(list(drawn.values()))
     if looks is None:
-        return Chosen(drawn[0], None, None)
+        return Chosen(places[0], None, None)
     if model is None or len(pictures) == 1:
-        return Chosen(drawn[0], looks[0], None)
+        return Chosen(places[0], looks[0], None)
     worth = model.worth(looks)
     best = int(worth.argmax())
-    return Chosen(drawn[best], looks[best], float(worth[best]))
-
-
-def look(pictures: Sequence[Picture], spec: ModelSpec, manager: ModelManager) -> Vectors | None:
-    """What the model's encoder sees in the pictures [n, k]; None where it has none, or it cannot be loaded."""
-    if not spec.encoder:
-        return None
-    try:
-        return manager.embed(spec.encoder, [one.pixels for one in pictures if one.pixels is not None])
-    except ModelUnavailable as error:
-        # Pictures are drawn all the same: what suffers is only how well the next ones are chosen.
-        log.warning("%s", error)
-        return None
+    return Chosen(places[best], looks[best], float(worth[best]))

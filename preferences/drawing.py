@@ -54,6 +54,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
     session = batch.session
     spec = registry.get(settings.IPO_MODELS, session.model)
     manager.ensure_ready(spec)
+    eye = choosing.Eye(spec, manager)
     model = choosing.picture_model(batch, spec)
     while True:
         batch.refresh_from_db()  # a vote may have brought new attempts and new controls
@@ -75,7 +76,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
         drawn = []
         for candidate, tried in zip(chunk, vectors, strict=True):
             of_slot = list(islice(pictures, len(tried)))
-            chosen = choosing.choose(of_slot, spec, manager, model)
+            chosen = choosing.choose(of_slot, eye, model)
             _take(candidate, tried[chosen.place], chosen.score, batch, spec)
             drawn.append(_files(session, batch, candidate, of_slot[chosen.place], spec.encoder, chosen.looks))
         if not leases.finish_candidates(lease, drawn):

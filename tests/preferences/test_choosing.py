@@ -70,7 +70,7 @@ def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
         assert any(np.array_equal(np.frombuffer(bytes(candidate.vector), "<f4"), vector) for vector in tried)
         request = drawing._request(batch, np.stack(tried)[:2], lambda: False)
         pictures = manager.generate(settings.IPO_MODELS["tiny"], request)
-        others = model.worth(choosing.look(pictures, settings.IPO_MODELS["tiny"], manager))
+        others = model.worth(manager.embed("pocket-siglip", [picture.pixels for picture in pictures]))
         assert candidate.score >= others.max() - 1e-4
         assert candidate.alternatives is None
 
@@ -99,7 +99,10 @@ def test_other_methods_draw_one_a_picture(client, manager, drawn, value_model):
 
 
 def test_without_the_encoder_one_is_drawn_a_picture_and_nothing_fails(client, manager, drawn, monkeypatch):
+    asked = []
+
     def missing(*arguments):
+        asked.append(arguments)
         raise ModelUnavailable("The image encoder could not be read: try again.")
 
     monkeypatch.setattr(type(manager), "embed", missing)
@@ -107,6 +110,7 @@ def test_without_the_encoder_one_is_drawn_a_picture_and_nothing_fails(client, ma
     del drawn[:]
     draw(session.batches.get(number=2), manager)
     assert len(drawn) == 4
+    assert len(asked) == 2  # once a batch, not once a picture: to look for weights in vain takes long
     assert not Embedding.objects.exists()
 
 
@@ -118,9 +122,9 @@ def test_a_picture_that_failed_is_never_chosen(client, manager, settings):
     request = drawing._request(batch, drawing._vectors(candidate), lambda: False)
     (good,) = manager.generate(spec, request)
     bad = dataclasses.replace(good, pixels=None, error="no colours")
-    model = choosing.picture_model(batch, spec)
-    assert choosing.choose([bad, good, bad], spec, manager, model).place == 1
-    assert choosing.choose([bad, bad], spec, manager, model).looks is None
+    model, eye = choosing.picture_model(batch, spec), choosing.Eye(spec, manager)
+    assert choosing.choose([bad, good, bad], eye, model).place == 1
+    assert choosing.choose([bad, bad], eye, model).looks is None
 
 
 def test_what_was_undone_is_not_learned_from(client, manager, settings):
