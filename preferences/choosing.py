@@ -14,6 +14,7 @@ from generation.errors import ModelUnavailable
 from generation.manager import ModelManager
 from generation.types import ModelSpec, Picture, Pixels, Vectors
 from preferences import training
+from preferences.learning.breeding import PARENTS
 from preferences.learning.pictures import PictureModel
 from preferences.learning.value_models import CannotFit
 from preferences.models import Batch
@@ -29,6 +30,12 @@ def picture_model(batch: Batch, spec: ModelSpec) -> PictureModel | None:
         return PictureModel.learn(training.seen(batch.session, spec.encoder), training.config(batch))
     except CannotFit:
         return None
+
+
+def parents(known: training.TrainingSet, spec: ModelSpec, model: PictureModel) -> Vectors:
+    """The vectors of the best-looking pictures that were judged [k, d], to breed from."""
+    rows, looks = training.looks(known, spec.encoder)
+    return known.X[[rows[place] for place in model.best(looks, PARENTS)]]
 
 
 @dataclass

@@ -128,6 +128,7 @@ def _propose(
     rows = training.training_set(session, geometry.dimension)
     chooses = model is not None and batch.value_model == ValueModelKey.BAYESIAN
     draws = batch.draws_per_picture if chooses else 1
+    parents = choosing.parents(rows, spec, model) if model is not None and draws > 1 else None
     # Seeded by what identifies the proposal, so that a worker that takes over proposes the same again.
     first = candidates[0]
     rng = np.random.default_rng([session.seed, batch.number, first.slot, first.attempt])
@@ -140,6 +141,7 @@ def _propose(
         rng,
         len(candidates) * draws,
         previous=_previous(batch),
+        parents=parents,
     )
     metrics, note = dict(proposal.metrics), proposal.note
     if model is not None and draws > 1:

@@ -7,6 +7,7 @@ was said on the encoder's vectors is right sooner, and cannot steer: it chooses.
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from preferences.learning.config import LearningConfig
 from preferences.learning.evaluation import held_out_accuracy
@@ -30,6 +31,10 @@ class PictureModel:
         centred = Feedback(seen.X - centre, seen.judgments)
         model = BayesianModel().fit(centred, config)
         return cls(centre, model, held_out_accuracy(BayesianModel, centred, config, SECONDS_TO_EVALUATE))
+
+    def best(self, vectors: Vectors, count: int) -> NDArray[np.intp]:
+        """The rows of the `count` pictures of greatest expected worth among [n, k], the best first."""
+        return np.argsort(-self.worth(vectors), kind="stable")[:count]
 
     def worth(self, vectors: Vectors) -> Floats:
         """Expected worth [n] of pictures by their vectors [n, k]."""

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from preferences.learning.breeding import breed_in
 from preferences.learning.config import LearningConfig
 from preferences.learning.evaluation import held_out_accuracy
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Floats, Geometry, Shell, Vectors, checked_rows
 from preferences.learning.optimisers import OPTIMISERS
+from preferences.learning.optimisers.posterior import scatter
 from preferences.learning.starts import NEEDS_GOOD, STARTS
 from preferences.learning.value_models import VALUE_MODELS, CannotFit, ValueModel
 
@@ -40,13 +42,15 @@ def propose(
     rng: np.random.Generator,
     n: int,
     previous: ValueModel | None = None,
+    parents: Vectors | None = None,
 ) -> Proposal:
     """Propose n candidates from the judgments so far.
 
     feedback: deviations z - anchor of the judged vectors and what was said; nothing yet is normal.
     anchor [d]: the prompt's own vector (see anchor_for). previous: the session's last fitted model, for those that
-    go on from it. The same rng state gives the same proposal. Raises ValueError for wrong shapes or values,
-    n < 1, or an unknown value model, optimiser or start.
+    go on from it. parents [k, d]: the best-looking vectors, to breed from where the best of config.draws is shown; n is
+    then `draws` in a row for each place. The same rng state gives the same proposal. Raises ValueError for wrong
+    shapes or values, n < 1, or an unknown value model, optimiser or start.
     """
     X = feedback.X
     if X.shape[1] != geometry.dimension or np.shape(anchor) != (geometry.dimension,):
@@ -79,6 +83,9 @@ def propose(
     vectors = STARTS[start](X[good], anchor, geometry, config, rng, n)
     if model is not None:
         vectors = OPTIMISERS[optimiser](model, vectors, anchor, geometry, config, rng)
+    if parents is not None and len(parents) and config.draws > 1:
+        reach = scatter(len(set(feedback.moments)), config)
+        vectors = breed_in(vectors, config.draws, parents, geometry, reach, rng)
 
     counts = {
         "rows": float(len(X)),

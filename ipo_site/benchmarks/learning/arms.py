@@ -62,6 +62,7 @@ class OurArm(Arm):
     """`preferences.learning.propose` with the product's defaults in the space, and what `changes` says."""
 
     changes: ClassVar[dict[str, object]] = {}
+    parents: Vectors | None = None  # the best-looking vectors so far, where there are pictures
 
     def propose(self, n: int) -> Vectors:
         defaults: dict[str, object] = {
@@ -73,7 +74,7 @@ class OurArm(Arm):
             "ridge_alpha": self.space.ridge_alpha,
         }
         config = LearningConfig(**(defaults | self.changes))  # type: ignore[arg-type]
-        return propose(self.feedback, self.anchor, self.geometry, config, self.rng, n).vectors
+        return propose(self.feedback, self.anchor, self.geometry, config, self.rng, n, parents=self.parents).vectors
 
 
 class BoldArm(OurArm):

@@ -14,6 +14,7 @@ from ipo_site.benchmarks.learning.resume import Record
 from ipo_site.benchmarks.learning.studio import CHUNK, MODEL, PROMPT, Studio, studio
 from ipo_site.benchmarks.learning.tastes import TASTES, Pictures
 from ipo_site.benchmarks.learning.trial import BATCH, OURS
+from preferences.learning.breeding import PARENTS
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback
 from preferences.learning.layout import CAP_IN_RADII, geometry_of
@@ -77,11 +78,13 @@ def run_session(space_key: str, taste: str, arm: str, seed: int, here: Studio) -
         remembered = np.concatenate([remembered, worth])[-MEMORY:]
         method.tell(shown, [judgment for action in said for judgment in action])
         if moment < BATCHES:
+            model = PictureModel.learn(Feedback(looks, tuple(method.judgments)), CONFIG)
+            if isinstance(method, arms.BoldArm):
+                method.parents = method.z[model.best(looks, PARENTS)]
             drawn = method.propose(BATCH * draws)
             pictures = np.concatenate([here.draw(space_key, part, seed) for part in np.split(drawn, draws)])
             seen = here.look(pictures)
-            liked = PictureModel.learn(Feedback(looks, tuple(method.judgments)), CONFIG).worth(seen)
-            best = np.arange(BATCH) * draws + liked.reshape(BATCH, draws).argmax(axis=1)
+            best = np.arange(BATCH) * draws + model.worth(seen).reshape(BATCH, draws).argmax(axis=1)
             shown, pictures, looks = drawn[best], pictures[best], np.concatenate([looks, seen[best]])
     return {
         "space": space_key,

@@ -35,9 +35,11 @@ def posterior(
     if not isinstance(model, BayesianModel):
         raise TypeError(f"posterior needs a BayesianModel, not {type(model).__name__}")
     best = geometry.climb(starts, model.direction, config.max_dist or reach(config))
-    batches = max(1.0, model.batches)
-    share = SCATTER * max(LEAST, min(1.0, EARLY / batches))
-    if config.draws > 1:
-        share = BOLD / (batches + BOLD_BATCHES)
-    scattered = geometry.random_move(best, share * config.temperature * config.start_radius, rng)
-    return geometry.limit(scattered, starts, config.max_dist)
+    return geometry.limit(geometry.random_move(best, scatter(model.batches, config), rng), starts, config.max_dist)
+
+
+def scatter(batches: float, config: LearningConfig) -> float:
+    """How far from the best place candidates are drawn after so many rated batches, in the geometry's unit."""
+    batches = max(1.0, batches)
+    share = BOLD / (batches + BOLD_BATCHES) if config.draws > 1 else SCATTER * max(LEAST, min(1.0, EARLY / batches))
+    return share * config.temperature * config.start_radius
