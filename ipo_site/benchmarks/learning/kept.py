@@ -47,7 +47,7 @@ def _version(name: str) -> str:
 
 
 def _packed(records: Iterable[Record]) -> list[dict[str, Any]]:
-    """One row for all seeds of a trial, for they are many; other records as they are. Three decimals."""
+    """One row for all seeds of a trial, for they are many; other records as they are. Three digits."""
     rows: list[dict[str, Any]] = []
     trials: dict[tuple[str, str], dict[str, Any]] = {}
     for record in records:
@@ -60,7 +60,7 @@ def _packed(records: Iterable[Record]) -> list[dict[str, Any]]:
             trials[key] = {**same, "seed": [], "seconds": [], "at": {point: [] for point in record["at"]}}
         row = trials[key]
         row["seed"].append(record["seed"])
-        row["seconds"].append(_short(record["seconds"], 4))
+        row["seconds"].append(_short(record["seconds"]))
         for point, found in record["at"].items():
             row["at"][point].append([_short(found[name]) for name in POINT])
     return rows + list(trials.values())
@@ -80,7 +80,7 @@ def _unpacked(row: dict[str, Any]) -> list[Record]:
     ]
 
 
-def _short(value: Any, decimals: int = 3) -> Any:
+def _short(value: Any) -> Any:
     if isinstance(value, float):
-        return round(value, decimals)
-    return [_short(one, decimals) for one in value] if isinstance(value, list) else value
+        return float(f"{value:.3g}")
+    return [_short(one) for one in value] if isinstance(value, list) else value
