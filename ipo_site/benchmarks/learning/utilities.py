@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 TARGET_DIRECTIONS, TARGET_DISTANCE = 16, 6.0
 PEAKS, PEAK_SHARPNESS = 5, 1.5
-OFF_SHELL_COST = 40.0  # worth lost where the norm is twice the shell's; a standard deviation of worth is 1
+OFF_SHELL_COST = 40.0  # worth lost where the norm is twice the shell's or more; a standard deviation of worth is 1
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def drift(d: int, rng: np.random.Generator) -> Utility:
 
 def on_shell(d: int, rng: np.random.Generator) -> Utility:
     """As linear, but a vector off the shell of Gaussian noise makes a broken picture."""
-    return Utility(orthonormal(1, d, rng), lambda s, norm, t: s[:, 0] - OFF_SHELL_COST * (norm - 1) ** 2)
+    return Utility(orthonormal(1, d, rng), lambda s, norm, t: s[:, 0] - OFF_SHELL_COST * np.minimum(1, (norm - 1) ** 2))
 
 
 UTILITIES: dict[str, Callable[[int, np.random.Generator], Utility]] = {
