@@ -14,6 +14,7 @@ from generation.errors import ModelUnavailable
 from generation.manager import ModelManager
 from generation.types import ModelSpec, Picture, Pixels, Vectors
 from preferences import training
+from preferences.controls import ValueModel
 from preferences.learning.breeding import PARENTS
 from preferences.learning.pictures import PictureModel
 from preferences.learning.value_models import CannotFit
@@ -22,20 +23,24 @@ from preferences.models import Batch
 log = logging.getLogger(__name__)
 
 
-def picture_model(batch: Batch, spec: ModelSpec) -> PictureModel | None:
-    """What is liked in the looks of pictures; None where nothing that was looked at was judged."""
-    if not spec.encoder:
+@dataclass(frozen=True)
+class Liked:
+    """What is liked in the looks of pictures, and the vectors of the best-looking ones [k, d], to breed from."""
+
+    model: PictureModel
+    parents: Vectors
+
+
+def liked(batch: Batch, spec: ModelSpec, known: training.TrainingSet) -> Liked | None:
+    """None where the batch has no use for it, or nothing that was looked at was judged."""
+    if not spec.encoder or batch.value_model != ValueModel.BAYESIAN or batch.draws_per_picture == 1:
         return None
+    rows, seen = training.seen(known, spec.encoder)
     try:
-        return PictureModel.learn(training.seen(batch.session, spec.encoder), training.config(batch))
+        model = PictureModel.learn(seen, training.config(batch))
     except CannotFit:
         return None
-
-
-def parents(known: training.TrainingSet, spec: ModelSpec, model: PictureModel) -> Vectors:
-    """The vectors of the best-looking pictures that were judged [k, d], to breed from."""
-    rows, looks = training.looks(known, spec.encoder)
-    return known.X[[rows[place] for place in model.best(looks, PARENTS)]]
+    return Liked(model, known.X[[rows[place] for place in model.best(seen.X, PARENTS)]])
 
 
 @dataclass
@@ -68,7 +73,7 @@ class Chosen:
     score: float | None
 
 
-def choose(pictures: Sequence[Picture], eye: Eye, model: PictureModel | None) -> Chosen:
+def choose(pictures: Sequence[Picture], eye: Eye, liked: Liked | None) -> Chosen:
     """The best picture of a slot; the first that was drawn at all where nothing tells them apart."""
     drawn = {place: picture.pixels for place, picture in enumerate(pictures) if picture.pixels is not None}
     if not drawn:
@@ -77,8 +82,8 @@ def choose(pictures: Sequence[Picture], eye: Eye, model: PictureModel | None) ->
     looks = eye.look(list(drawn.values()))
     if looks is None:
         return Chosen(places[0], None, None)
-    if model is None or len(pictures) == 1:
+    if liked is None or len(pictures) == 1:
         return Chosen(places[0], looks[0], None)
-    worth = model.worth(looks)
+    worth = liked.model.worth(looks)
     best = int(worth.argmax())
     return Chosen(places[best], looks[best], float(worth[best]))

@@ -4,12 +4,11 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from django.conf import settings
 from django.db import connection
 
@@ -18,16 +17,23 @@ from generation.errors import Cancelled, GenerationError
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, ModelSpec, Picture, Vectors
 from preferences import choosing, leases, selectors, training
-from preferences.controls import ValueModel as ValueModelKey
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Geometry
-from preferences.learning.layout import geometry_of
-from preferences.learning.pictures import PictureModel
+from preferences.learning.layout import Shape, geometry_of
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.value_models import VALUE_MODELS, ValueModel
 from preferences.models import Batch, Candidate, OptimizerState, Session
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Where:
+    """How a vector of the session is laid out, where it lives, and the prompt's own [d]."""
+
+    shape: Shape | None
+    geometry: Geometry
+    anchor: Vectors
 
 
 def draw_batch(batch_id: int, manager: ModelManager, worker: str) -> None:
@@ -55,7 +61,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
     spec = registry.get(settings.IPO_MODELS, session.model)
     manager.ensure_ready(spec)
     eye = choosing.Eye(spec, manager)
-    model = choosing.picture_model(batch, spec)
+    known: training.TrainingSet | None = None
     while True:
         batch.refresh_from_db()  # a vote may have brought new attempts and new controls
         pending = selectors.pending_candidates(batch.pk)
@@ -63,12 +69,14 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
             if leases.finish_batch(lease) or lost.is_set() or not leases.renew_lease(lease):
                 return
             continue
+        where = _where(batch, spec)
         unproposed = [candidate for candidate in pending if candidate.vector is None]
-        if unproposed:
+        if known is None or unproposed:
             leases.renew_lease(lease, Batch.Phase.LEARNING)
-            model = choosing.picture_model(batch, spec)
-            if not _propose(batch, spec, lease, unproposed, model):
-                return
+            known = training.training_set(session, where.geometry.dimension)
+            liked = choosing.liked(batch, spec, known)
+        if unproposed and not _propose(batch, where, lease, unproposed, known, liked):
+            return
         leases.renew_lease(lease, Batch.Phase.GENERATING)
         chunk = _chunk(pending, batch.inference_batch)
         vectors = [_vectors(one) for one in chunk]
@@ -76,8 +84,8 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
         drawn = []
         for candidate, tried in zip(chunk, vectors, strict=True):
             of_slot = list(islice(pictures, len(tried)))
-            chosen = choosing.choose(of_slot, eye, model)
-            _take(candidate, tried[chosen.place], chosen.score, batch, spec)
+            chosen = choosing.choose(of_slot, eye, liked)
+            _take(candidate, tried[chosen.place], chosen.score, where)
             drawn.append(_files(session, batch, candidate, of_slot[chosen.place], spec.encoder, chosen.looks))
         if not leases.finish_candidates(lease, drawn):
             return
@@ -102,52 +110,50 @@ def _draw_all(
         yield from manager.generate(spec, _request(batch, vectors[i : i + batch.inference_batch], should_stop))
 
 
-def _take(candidate: Candidate, vector: Vectors, score: float | None, batch: Batch, spec: ModelSpec) -> None:
+def _take(candidate: Candidate, vector: Vectors, score: float | None, where: Where) -> None:
     """Make the chosen vector [d] the candidate's own; it is saved with the picture."""
-    _, geometry, anchor = _space(batch, spec)
-    candidate.vector, candidate.distance = vector.tobytes(), float(geometry.distance(vector, anchor))
+    candidate.vector, candidate.distance = vector.tobytes(), float(where.geometry.distance(vector, where.anchor))
     if score is not None:
         candidate.score = score
 
 
-def _space(batch: Batch, spec: ModelSpec) -> tuple[tuple[int, int, int] | None, Geometry, npt.NDArray[np.float32]]:
-    """How a vector of the session is laid out, where it lives, and the prompt's own [d]."""
+def _where(batch: Batch, spec: ModelSpec) -> Where:
     session = batch.session
     space = spaces.get(spec, session.space)
     dimension = space.dimension(spec, session.width, session.height)
     shape = space.shape(spec, session.width, session.height)
     geometry = geometry_of(space.is_noise, dimension, batch.start_radius, shape)
-    return shape, geometry, anchor_for(session.prompt, geometry)
+    return Where(shape, geometry, anchor_for(session.prompt, geometry))
 
 
 def _propose(
-    batch: Batch, spec: ModelSpec, lease: leases.Lease, candidates: list[Candidate], model: PictureModel | None
+    batch: Batch,
+    where: Where,
+    lease: leases.Lease,
+    candidates: list[Candidate],
+    known: training.TrainingSet,
+    liked: choosing.Liked | None,
 ) -> bool:
-    session = batch.session
-    shape, geometry, anchor = _space(batch, spec)
-    rows = training.training_set(session, geometry.dimension)
-    chooses = model is not None and batch.value_model == ValueModelKey.BAYESIAN
-    draws = batch.draws_per_picture if chooses else 1
-    parents = choosing.parents(rows, spec, model) if model is not None and draws > 1 else None
+    draws = 1 if liked is None else batch.draws_per_picture
     # Seeded by what identifies the proposal, so that a worker that takes over proposes the same again.
     first = candidates[0]
-    rng = np.random.default_rng([session.seed, batch.number, first.slot, first.attempt])
+    rng = np.random.default_rng([batch.session.seed, batch.number, first.slot, first.attempt])
     state: Any = rng.bit_generator.state
     proposal = propose(
-        Feedback(rows.X - anchor, rows.judgments, shape),
-        anchor,
-        geometry,
+        Feedback(known.X - where.anchor, known.judgments, where.shape),
+        where.anchor,
+        where.geometry,
         replace(training.config(batch), draws=draws),
         rng,
         len(candidates) * draws,
         previous=_previous(batch),
-        parents=parents,
+        parents=None if liked is None else liked.parents,
     )
     metrics, note = dict(proposal.metrics), proposal.note
-    if model is not None and draws > 1:
+    if liked is not None:
         note += f" Of {draws} pictures drawn for each place you see the one whose looks it likes best."
-        if np.isfinite(model.held_out_accuracy):
-            metrics["looks_held_out_accuracy"] = model.held_out_accuracy
+        if np.isfinite(liked.model.held_out_accuracy):
+            metrics["looks_held_out_accuracy"] = liked.model.held_out_accuracy
     record = OptimizerState(
         batch=batch,
         value_model=batch.value_model,

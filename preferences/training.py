@@ -72,23 +72,16 @@ def training_set(session: Session, dimension: int, at: datetime | None = None) -
     return TrainingSet(X.astype(np.float32), (*last.values(), *choices.values()), tuple(vectors))
 
 
-def looks(known: TrainingSet, encoder: str) -> tuple[list[int], npt.NDArray[np.float32]]:
-    """The rows that the encoder has looked at, and what it saw in them [rows, k]."""
-    found = dict(
+def seen(known: TrainingSet, encoder: str) -> tuple[list[int], Feedback]:
+    """The rows of `known` that the encoder has looked at; what it saw in them [rows, k], and what was said of these."""
+    looks = dict(
         Embedding.objects.filter(encoder=encoder, candidate__in=known.candidates).values_list("candidate", "vector")
     )
-    rows = [row for row, pk in enumerate(known.candidates) if pk in found]
-    X = np.stack([found[known.candidates[row]] for row in rows]) if rows else np.empty((0, 1))
-    return rows, X.astype(np.float32)
-
-
-def seen(session: Session, encoder: str) -> Feedback:
-    """What the encoder sees in the judged pictures [rows, k], and what was said of those that it has looked at."""
-    known = training_set(session, 0)
-    rows, X = looks(known, encoder)
+    rows = [row for row, pk in enumerate(known.candidates) if pk in looks]
+    X = np.stack([looks[known.candidates[row]] for row in rows]) if rows else np.empty((0, 1))
     row = {number: new for new, number in enumerate(rows)}
     said = [replace(one, rows=tuple(row[n] for n in one.rows)) for one in known.said if row.keys() >= set(one.rows)]
-    return Feedback(X, tuple(judgment for one in said for judgment in judgments(one)))
+    return rows, Feedback(X.astype(np.float32), tuple(judgment for one in said for judgment in judgments(one)))
 
 
 def judgments(said: Said) -> list[Judgment]:

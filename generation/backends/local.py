@@ -31,8 +31,7 @@ class LocalBackend(Backend):
             gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-            self._resident = FAMILIES[spec.family].load(spec, device)
+            self._resident = FAMILIES[spec.family].load(spec, _device())
 
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
         with self._lock:
@@ -50,6 +49,9 @@ class LocalBackend(Backend):
         with self._lock:
             if self._encoder is None or self._encoder[0] != encoder:
                 self._encoder = None
-                device = "cuda" if torch.cuda.is_available() else "cpu"
-                self._encoder = encoder, Siglip.load(registry.ENCODERS[encoder], device)
+                self._encoder = encoder, Siglip.load(registry.ENCODERS[encoder], _device())
             return self._encoder[1].embed_images(pictures)
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -146,6 +146,7 @@ def test_what_is_kept_can_be_reported_and_gone_on_from(tmp_path: Path, monkeypat
     for record in records:
         (same,) = [one for one in trials if study.key(one) == study.key(record)]
         assert same["at"]["25"] == pytest.approx(record["at"]["25"], rel=6e-3)
+    (tmp_path / "trials.jsonl").write_text('{"cell": "cut of')  # killed while writing
     resume.add(trials, study.key, tmp_path / "trials.jsonl")
     resume.add(trials, study.key, tmp_path / "trials.jsonl")
     assert len(resume.load(tmp_path / "trials.jsonl")) == len(records)

@@ -31,6 +31,11 @@ def draw(batch: Batch, manager) -> list[Candidate]:
     return list(batch.candidates.order_by("slot"))
 
 
+def liked(batch: Batch, settings) -> choosing.Liked | None:
+    known = training.training_set(batch.session, 256)
+    return choosing.liked(batch, settings.IPO_MODELS["tiny"], known)
+
+
 @pytest.fixture
 def drawn(monkeypatch, manager):
     """Every vector that is drawn from here on, in order."""
@@ -49,17 +54,20 @@ def drawn(monkeypatch, manager):
 def test_every_picture_is_looked_at(client, manager):
     session = rated_session(client, manager)
     assert Embedding.objects.filter(encoder="pocket-siglip").count() == 4
-    seen = training.seen(session, "pocket-siglip")
+    known = training.training_set(session, 256)
+    rows, seen = training.seen(known, "pocket-siglip")
+    assert rows == [0, 1, 2, 3]
     assert seen.X.shape == (4, 96)
     assert [judgment.good for judgment in seen.judgments] == [True, True, False, False]
-    assert training.seen(session, "another").X.shape == (0, 1)
+    assert training.seen(known, "another")[1].X.shape == (0, 1)
 
 
 def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
     session = rated_session(client, manager)
     batch = session.batches.get(number=2)
-    model = choosing.picture_model(batch, settings.IPO_MODELS["tiny"])
-    assert model is not None
+    found = liked(batch, settings)
+    assert found is not None
+    model = found.model
     del drawn[:]
     candidates = draw(batch, manager)
     assert len(drawn) == 3 * 4
@@ -122,7 +130,7 @@ def test_a_picture_that_failed_is_never_chosen(client, manager, settings):
     request = drawing._request(batch, drawing._vectors(candidate), lambda: False)
     (good,) = manager.generate(spec, request)
     bad = dataclasses.replace(good, pixels=None, error="no colours")
-    model, eye = choosing.picture_model(batch, spec), choosing.Eye(spec, manager)
+    model, eye = liked(batch, settings), choosing.Eye(spec, manager)
     assert choosing.choose([bad, good, bad], eye, model).place == 1
     assert choosing.choose([bad, bad], eye, model).looks is None
 
@@ -131,14 +139,14 @@ def test_what_was_undone_is_not_learned_from(client, manager, settings):
     session = rated_session(client, manager)
     batch = session.batches.get(number=2)
     Rating.objects.update(undone_at=batch.created_at.replace(year=2100))
-    assert choosing.picture_model(batch, settings.IPO_MODELS["tiny"]) is None
+    assert liked(batch, settings) is None
 
 
 def test_too_few_ratings_tell_nothing_of_how_right_it_is(client, manager, settings):
     session = rated_session(client, manager)
-    model = choosing.picture_model(session.batches.get(number=2), settings.IPO_MODELS["tiny"])
-    assert model is not None
-    assert np.isnan(model.held_out_accuracy)  # four ratings are too few to tell
+    found = liked(session.batches.get(number=2), settings)
+    assert found is not None
+    assert np.isnan(found.model.held_out_accuracy)  # four ratings are too few to tell
 
 
 def test_the_page_says_how_it_chose(client, manager):

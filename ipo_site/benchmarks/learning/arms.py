@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from generation.registry import BUILTIN
 from generation.spaces import LATENT, Space
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback, Judgment
@@ -17,12 +18,7 @@ Vectors = NDArray[np.float32]
 
 
 class Arm(ABC):
-    """One method in one session. The first batch is given; `propose` makes the others.
-
-    draws: pictures to draw for each that is shown, where there are pictures to choose among.
-    """
-
-    draws: ClassVar[int] = 1
+    """One method in one session. The first batch is given; `propose` makes the others."""
 
     def __init__(
         self, anchor: Vectors, rng: np.random.Generator, space: Space = LATENT, shape: Shape | None = None
@@ -78,9 +74,9 @@ class OurArm(Arm):
 
 
 class BoldArm(OurArm):
-    """As OurArm, where the best of three pictures is shown (the bundled model's default)."""
+    """As OurArm, where the best of several pictures is shown, as many as the bundled model draws."""
 
-    draws = 3
+    draws: ClassVar[int] = BUILTIN["pocket-landscapes"].draws_per_picture
     changes: ClassVar[dict[str, object]] = {"draws": draws}
 
 

@@ -64,7 +64,6 @@ def run_session(space_key: str, taste: str, arm: str, seed: int, here: Studio) -
     shape = space.shape(MODEL, MODEL.width, MODEL.height)
     anchor = anchor_for(f"{PROMPT} {seed}", geometry_of(space.is_noise, dimension, space.start_radius, shape))
     method = ARMS[arm](anchor, rngs[1], space, shape)
-    draws = ARMS[arm].draws
     shown = arms.RandomArm(anchor, rngs[2], space, shape).propose(BATCH)
     pictures = here.draw(space_key, shown, seed)
     looks = here.look(pictures)
@@ -77,15 +76,14 @@ def run_session(space_key: str, taste: str, arm: str, seed: int, here: Studio) -
         said = person.judge("labels", worth, remembered, moment * BATCH, moment)
         remembered = np.concatenate([remembered, worth])[-MEMORY:]
         method.tell(shown, [judgment for action in said for judgment in action])
-        if moment < BATCHES:
-            model = PictureModel.learn(Feedback(looks, tuple(method.judgments)), CONFIG)
-            if isinstance(method, arms.BoldArm):
-                method.parents = method.z[model.best(looks, PARENTS)]
-            drawn = method.propose(BATCH * draws)
-            pictures = np.concatenate([here.draw(space_key, part, seed) for part in np.split(drawn, draws)])
-            seen = here.look(pictures)
-            best = np.arange(BATCH) * draws + model.worth(seen).reshape(BATCH, draws).argmax(axis=1)
-            shown, pictures, looks = drawn[best], pictures[best], np.concatenate([looks, seen[best]])
+        if moment == BATCHES:
+            break
+        if isinstance(method, arms.BoldArm):
+            shown, pictures, seen = best_of_several(method, looks, space_key, seed, here)
+            looks = np.concatenate([looks, seen])
+        else:
+            shown = method.propose(BATCH)
+            pictures = here.draw(space_key, shown, seed)
     return {
         "space": space_key,
         "taste": taste,
@@ -94,6 +92,22 @@ def run_session(space_key: str, taste: str, arm: str, seed: int, here: Studio) -
         "percentiles": percentiles,
         "contrast": contrast,
     }
+
+
+def best_of_several(
+    method: arms.BoldArm, looks: Vectors, space_key: str, seed: int, here: Studio
+) -> tuple[Vectors, Pictures, Vectors]:
+    """The next batch: vectors [BATCH, d], pictures and looks [BATCH, k] of those whose looks are liked best.
+
+    looks: of all pictures shown so far. As the product chooses (preferences/choosing.py), without its database.
+    """
+    model = PictureModel.learn(Feedback(looks, tuple(method.judgments)), CONFIG)
+    method.parents = method.z[model.best(looks, PARENTS)]
+    drawn = method.propose(BATCH * method.draws)
+    pictures = np.concatenate([here.draw(space_key, part, seed) for part in np.split(drawn, method.draws)])
+    seen = here.look(pictures)
+    best = np.arange(BATCH) * method.draws + model.worth(seen).reshape(BATCH, method.draws).argmax(axis=1)
+    return drawn[best], pictures[best], seen[best]
 
 
 def run_told(space_key: str, taste: str, arm: str, seed: int, here: Studio) -> Record:

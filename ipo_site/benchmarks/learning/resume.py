@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 Record = dict[str, Any]
 
@@ -34,13 +34,10 @@ def run(
 
     wanted: what `work` is called with, by the key that its record will have.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
     known = {key(record) for record in load(file)}
-    torn = file.exists() and not file.read_bytes().endswith(b"\n")  # a kill cut the last line off: begin a new one
     missing = [arguments for name, arguments in wanted.items() if name not in known]
     fresh = get_context("spawn")
-    with _one_thread_each(), ProcessPoolExecutor(processes, mp_context=fresh) as pool, file.open("a") as out:
-        out.write("\n" if torn else "")
+    with _one_thread_each(), ProcessPoolExecutor(processes, mp_context=fresh) as pool, _appended(file) as out:
         for done in as_completed([pool.submit(work, *arguments) for arguments in missing]):
             record = done.result()
             out.write(json.dumps(record) + "\n")
@@ -50,10 +47,19 @@ def run(
 
 def add(records: Iterable[Record], key: Callable[[Record], Hashable], file: Path) -> None:
     """Count records as done: what of them `file` lacks is added to it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     known = {key(record) for record in load(file)}
-    with file.open("a") as out:
+    with _appended(file) as out:
         out.writelines(json.dumps(record) + "\n" for record in records if key(record) not in known)
+
+
+@contextmanager
+def _appended(file: Path) -> Iterator[TextIO]:
+    """The file, open at its end, on a line of its own: a kill may have cut the last one off."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torn = file.exists() and not file.read_bytes().endswith(b"\n")
+    with file.open("a") as out:
+        out.write("\n" if torn else "")
+        yield out
 
 
 @contextmanager

@@ -21,7 +21,7 @@ class Studio:
     def __init__(self, reference: int) -> None:
         self.manager = ModelManager()
         self.manager.ensure_ready(MODEL)
-        self.eye = Eye(Siglip.load(str(registry.WEIGHTS / "pocket-siglip")))
+        self.eye = Eye(Siglip.load(registry.ENCODERS[MODEL.encoder]))
         size = spaces.LATENT.dimension(MODEL, MODEL.width, MODEL.height)
         noise = np.random.default_rng(REFERENCE_SEED).standard_normal((reference, size)).astype(np.float32)
         self.bare = np.concatenate([self.draw("latent", noise[i : i + CHUNK], 0) for i in range(0, reference, CHUNK)])
@@ -47,7 +47,7 @@ class Studio:
 
     def look(self, pictures: Pictures) -> Vectors:
         """What the product's encoder of this model sees in the pictures [n, k]."""
-        return self.manager.embed(MODEL.encoder, list(pictures))
+        return self.eye.encoder.embed_images(list(pictures))
 
 
 @cache

@@ -30,7 +30,9 @@ class Command(BaseCommand):
         learning.add_argument("--only", choices=("vectors", "pictures", "peers"), help=ONLY)
         learning.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves there (SVG or PNG)")
         learning.add_argument("--report-only", action="store_true", help="run nothing: what was run here, or is kept")
-        learning.add_argument("--keep", action="store_true", help="write all trials beside docs/benchmarks.md")
+        learning.add_argument(
+            "--keep", action="store_true", help="write all trials beside docs/benchmarks.md, unless --quick"
+        )
         learning.add_argument("--from-kept", action="store_true", help="go on from the trials that are kept there")
         learning.add_argument("--processes", type=int, default=2, help="sessions simulated at once, one thread each")
         proposal = kinds.add_parser("proposal", help="seconds and memory of one proposal in 16,384 dimensions")
@@ -113,7 +115,7 @@ class Command(BaseCommand):
             for _ in tqdm(part.run(wanted, file, options["processes"]), total=left, desc=name, mininterval=5):
                 pass
         records = resume.load(file) or kept.load(name)
-        if options["keep"]:
+        if options["keep"] and not options["quick"]:
             self.stdout.write(f"Kept in {kept.keep(name, records)}.")
         self.stdout.write(part.table(records))
         return records
