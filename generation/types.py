@@ -35,7 +35,7 @@ class ModelSpec:
     latent_channels: int = 4
     latent_downsampling: int = 8
     largest_side: int = 1024
-    encoder: str = ""  # what reads its pictures for the learner: a key of registry.ENCODERS; empty = nothing
+    encoder: str = ""  # what reads its pictures for the learner: a key of registry.ENCODERS; empty = no encoder does
     draws_per_picture: int = 1
     delta_scale: float = 10.0
     inference_batch: int = 1

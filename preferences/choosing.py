@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from generation.descriptors import describe
 from generation.errors import ModelUnavailable
 from generation.manager import ModelManager
 from generation.types import ModelSpec, Picture, Pixels, Vectors
@@ -33,14 +34,14 @@ class Liked:
 
 def liked(batch: Batch, spec: ModelSpec, known: training.TrainingSet) -> Liked | None:
     """None where the batch has no use for it, or nothing that was looked at was judged."""
-    if not spec.encoder or batch.value_model != ValueModel.BAYESIAN or batch.draws_per_picture == 1:
+    if batch.value_model != ValueModel.BAYESIAN or batch.draws_per_picture == 1:
         return None
-    rows, seen = training.seen(known, spec.encoder)
+    seen = training.seen(known)
     try:
-        model = PictureModel.learn(seen, training.config(batch))
+        model = PictureModel.learn(seen.looks, seen.judgments, training.config(batch))
     except CannotFit:
         return None
-    return Liked(model, known.X[[rows[place] for place in model.best(seen.X, PARENTS)]])
+    return Liked(model, seen.X[model.best(seen.looks, PARENTS)])
 
 
 @dataclass
@@ -51,25 +52,25 @@ class Eye:
     manager: ModelManager
     is_blind: bool = False
 
-    def look(self, pictures: Sequence[Pixels]) -> Vectors | None:
-        """What the encoder sees in the pictures [n, k]; None where there is none, or it cannot be loaded."""
-        if self.is_blind or not self.spec.encoder:
-            return None
-        try:
-            return self.manager.embed(self.spec.encoder, pictures)
-        except ModelUnavailable as error:
-            # Pictures are drawn all the same: what suffers is only how well the next ones are chosen.
-            log.warning("%s", error)
-            self.is_blind = True
-            return None
+    def look(self, pictures: Sequence[Pixels]) -> dict[str, Vectors]:
+        """What is seen in the pictures [n, k]: their descriptors, and what the encoder sees if it can be loaded."""
+        looks = describe(pictures)
+        if self.spec.encoder and not self.is_blind:
+            try:
+                looks[self.spec.encoder] = self.manager.embed(self.spec.encoder, pictures)
+            except ModelUnavailable as error:
+                # Pictures are drawn all the same: what suffers is only how well the next ones are chosen.
+                log.warning("%s", error)
+                self.is_blind = True
+        return looks
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """One of the pictures of a slot: its place among them; what is seen in it [k], and its expected worth, if known."""
+    """One of the pictures of a slot: its place among them; its looks [k] by view, and its expected worth if known."""
 
     place: int
-    looks: npt.NDArray[np.float32] | None
+    looks: dict[str, npt.NDArray[np.float32]]
     score: float | None
 
 
@@ -77,13 +78,12 @@ def choose(pictures: Sequence[Picture], eye: Eye, liked: Liked | None) -> Chosen
     """The best picture of a slot; the first that was drawn at all where nothing tells them apart."""
     drawn = {place: picture.pixels for place, picture in enumerate(pictures) if picture.pixels is not None}
     if not drawn:
-        return Chosen(0, None, None)
+        return Chosen(0, {}, None)
     places = list(drawn)
     looks = eye.look(list(drawn.values()))
-    if looks is None:
-        return Chosen(places[0], None, None)
-    if liked is None or len(pictures) == 1:
-        return Chosen(places[0], looks[0], None)
-    worth = liked.model.worth(looks)
-    best = int(worth.argmax())
-    return Chosen(places[best], looks[best], float(worth[best]))
+    best, score = 0, None
+    if liked is not None and len(pictures) > 1:
+        worth = liked.model.worth(looks)
+        best = int(worth.argmax())
+        score = float(worth[best])
+    return Chosen(places[best], {view: rows[best] for view, rows in looks.items()}, score)

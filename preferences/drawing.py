@@ -86,7 +86,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
             of_slot = list(islice(pictures, len(tried)))
             chosen = choosing.choose(of_slot, eye, liked)
             _take(candidate, tried[chosen.place], chosen.score, where)
-            drawn.append(_files(session, batch, candidate, of_slot[chosen.place], spec.encoder, chosen.looks))
+            drawn.append(_files(session, batch, candidate, of_slot[chosen.place], chosen.looks))
         if not leases.finish_candidates(lease, drawn):
             return
 
@@ -191,7 +191,7 @@ def _request(batch: Batch, vectors: Vectors, should_stop: Callable[[], bool]) ->
 
 
 def _files(
-    session: Session, batch: Batch, candidate: Candidate, picture: Picture, encoder: str, looks: Vectors | None
+    session: Session, batch: Batch, candidate: Candidate, picture: Picture, looks: dict[str, Vectors]
 ) -> leases.Drawn:
     if picture.pixels is None:
         return leases.Drawn(candidate, error=picture.error)
@@ -210,7 +210,7 @@ def _files(
         "attempt": candidate.attempt,
     }
     png = images.to_png(picture.pixels, about if settings.IPO_EMBED_SETTINGS else None)
-    return leases.Drawn(candidate, png, images.to_thumbnail(picture.pixels), encoder=encoder, looks=looks)
+    return leases.Drawn(candidate, png, images.to_thumbnail(picture.pixels), looks=looks)
 
 
 @contextmanager

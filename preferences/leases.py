@@ -2,7 +2,8 @@
 
 import logging
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -92,15 +93,14 @@ def store_proposal(
 class Drawn:
     """A candidate, whose vector is the chosen one, and its files; or the sentence that says why there are none.
 
-    looks: what the encoder of that name sees in the picture [k], if there is one.
+    looks: what is seen in the picture [k], by the name of the encoder or descriptor.
     """
 
     candidate: Candidate
     png: bytes = b""
     thumbnail: bytes = b""
     error: str = ""
-    encoder: str = ""
-    looks: npt.NDArray[np.float32] | None = None
+    looks: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
 def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
@@ -122,10 +122,14 @@ def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
             Candidate.objects.filter(pk=item.candidate.pk, state=Candidate.State.PENDING).update(
                 drawn_at=now, alternatives=None, **chosen, **changes
             )
-            if item.looks is not None:
-                Embedding.objects.update_or_create(
-                    candidate=item.candidate, encoder=item.encoder, defaults={"vector": item.looks}
-                )
+        seen = [
+            Embedding(candidate=item.candidate, encoder=view, vector=vector)
+            for item in drawn
+            for view, vector in item.looks.items()
+        ]
+        Embedding.objects.bulk_create(
+            seen, update_conflicts=True, unique_fields=["candidate", "encoder"], update_fields=["vector"]
+        )
     return True
 
 

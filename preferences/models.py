@@ -157,10 +157,10 @@ class Candidate(models.Model):
 
 
 class Embedding(models.Model):
-    """What an image encoder sees in a candidate (SigLIP base: 768 numbers)."""
+    """What an image encoder sees in a candidate (SigLIP base: 768 numbers), or one of its visual descriptors."""
 
     candidate = models.ForeignKey(Candidate, models.CASCADE, related_name="embeddings")
-    encoder = models.CharField(max_length=100)
+    encoder = models.CharField(max_length=100, help_text="Or the name of the descriptor.")
     vector = VectorField()
 
     class Meta:

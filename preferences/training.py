@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from preferences.controls import Controls
 from preferences.learning.config import LearningConfig
-from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars, Tie
+from preferences.learning.feedback import Choice, Judgment, Label, Stars, Tie
 from preferences.models import Candidate, Embedding, OptimizerState, RatedCandidate, Rating, Session
 
 
@@ -72,16 +72,33 @@ def training_set(session: Session, dimension: int, at: datetime | None = None) -
     return TrainingSet(X.astype(np.float32), (*last.values(), *choices.values()), tuple(vectors))
 
 
-def seen(known: TrainingSet, encoder: str) -> tuple[list[int], Feedback]:
-    """The rows of `known` that the encoder has looked at; what it saw in them [rows, k], and what was said of these."""
-    looks = dict(
-        Embedding.objects.filter(encoder=encoder, candidate__in=known.candidates).values_list("candidate", "vector")
-    )
-    rows = [row for row, pk in enumerate(known.candidates) if pk in looks]
-    X = np.stack([looks[known.candidates[row]] for row in rows]) if rows else np.empty((0, 1))
+@dataclass(frozen=True)
+class Seen:
+    """Judged pictures that were looked at: vectors [rows, d], looks [rows, k] by view, and what was said of them."""
+
+    X: npt.NDArray[np.float32]
+    looks: dict[str, npt.NDArray[np.float32]]
+    judgments: tuple[Judgment, ...]
+
+
+def seen(known: TrainingSet) -> Seen:
+    """The rows of `known` that were seen in every view in which any of them was.
+
+    A view can be missing of some: those that were drawn while the image encoder could not be loaded.
+    """
+    looks: dict[str, dict[int, npt.NDArray[np.float32]]] = {}
+    found = Embedding.objects.filter(candidate__in=known.candidates).order_by("encoder")
+    for view, pk, vector in found.values_list("encoder", "candidate", "vector"):
+        looks.setdefault(view, {})[pk] = vector
+    everywhere = set.intersection(*(set(of_view) for of_view in looks.values())) if looks else set()
+    rows = [row for row, pk in enumerate(known.candidates) if pk in everywhere]
     row = {number: new for new, number in enumerate(rows)}
     said = [replace(one, rows=tuple(row[n] for n in one.rows)) for one in known.said if row.keys() >= set(one.rows)]
-    return rows, Feedback(X.astype(np.float32), tuple(judgment for one in said for judgment in judgments(one)))
+    return Seen(
+        known.X[rows],
+        {view: np.stack([of_view[known.candidates[row]] for row in rows]) for view, of_view in looks.items() if rows},
+        tuple(judgment for one in said for judgment in judgments(one)),
+    )
 
 
 def judgments(said: Said) -> list[Judgment]:

@@ -1,9 +1,16 @@
-"""Taste learned on what an image encoder sees in the pictures, to choose among several that were drawn.
+"""Taste learned on what is seen in the pictures, to choose among several that were drawn.
 
 The steering vector of a picture tells what it will be like only roughly; the picture itself tells all. A model of what
-was said on the encoder's vectors is right sooner, and cannot steer: it chooses.
+was said on what is seen is right sooner, and cannot steer: it chooses.
+
+A picture is seen in several views: by an image encoder, by its colours, and so on. Which of them a person goes by is
+not known beforehand. So one Bayesian model is fitted to each set of views, and what the models expect is averaged by
+their evidence (Bayesian model averaging, Hoeting et al. 1999): after some forty ratings it favours the right ones.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
 from typing import Self
 
 import numpy as np
@@ -11,31 +18,74 @@ from numpy.typing import NDArray
 
 from preferences.learning.config import LearningConfig
 from preferences.learning.evaluation import held_out_accuracy
-from preferences.learning.feedback import Feedback
+from preferences.learning.feedback import Feedback, Judgment
 from preferences.learning.geometry import Floats, Vectors
-from preferences.learning.value_models import BayesianModel
+from preferences.learning.value_models import BayesianModel, CannotFit
 
 SECONDS_TO_EVALUATE = 0.05
+PER_VIEW = 1.0  # what a further view must add to the log evidence: a model that reads one more is e times less likely
+
+Looks = Mapping[str, Vectors]  # for each view, what is seen in n pictures [n, k]
+
+
+@dataclass(frozen=True)
+class View:
+    """How numbers of a view are brought to mean 0 and mean squared length 1 over the judged pictures."""
+
+    centre: Floats
+    length: float
+
+    @classmethod
+    def of(cls, rows: Vectors) -> Self:
+        """Of the judged pictures [n, k]."""
+        rows = np.asarray(rows, dtype=np.float64)
+        centre = rows.sum(axis=0) / max(1, len(rows))
+        length = float(np.sqrt(((rows - centre) ** 2).sum() / max(1, len(rows))))
+        return cls(centre, length or 1.0)
+
+    def __call__(self, rows: Vectors) -> Floats:
+        return np.asarray((np.asarray(rows, dtype=np.float64) - self.centre) / self.length)
 
 
 class PictureModel:
-    """The Bayesian model on centred picture vectors."""
+    """What is liked in the looks of pictures."""
 
-    def __init__(self, centre: Floats, model: BayesianModel, held_out_accuracy: float) -> None:
-        self.centre, self.model, self.held_out_accuracy = centre, model, held_out_accuracy
+    def __init__(self, views: dict[str, View], models: dict[tuple[str, ...], BayesianModel], accuracy: float) -> None:
+        self.views, self.models, self.held_out_accuracy = views, models, accuracy
 
     @classmethod
-    def learn(cls, seen: Feedback, config: LearningConfig) -> Self:
-        """From vectors of pictures [rows, k] and what was said of them. Raises CannotFit where nothing was."""
-        centre = np.asarray(seen.X, dtype=np.float64).sum(axis=0) / max(1, len(seen.X))
-        centred = Feedback(seen.X - centre, seen.judgments)
-        model = BayesianModel().fit(centred, config)
-        return cls(centre, model, held_out_accuracy(BayesianModel, centred, config, SECONDS_TO_EVALUATE))
+    def learn(cls, looks: Looks, judgments: tuple[Judgment, ...], config: LearningConfig) -> Self:
+        """From the looks of pictures and what was said of them. Raises CannotFit where nothing was said or seen."""
+        if not looks:
+            raise CannotFit("the model of looks needs pictures that were looked at, there is none so far.")
+        views = {name: View.of(rows) for name, rows in looks.items()}
+        model = cls(views, {}, float("nan"))
+        seen = {names: Feedback(model._seen(looks, names), judgments) for names in _sets(list(looks))}
+        model.models = {names: BayesianModel().fit(feedback, config) for names, feedback in seen.items()}
+        best = max(seen, key=model._log_weight)
+        model.held_out_accuracy = held_out_accuracy(BayesianModel, seen[best], config, SECONDS_TO_EVALUATE)
+        return model
 
-    def best(self, vectors: Vectors, count: int) -> NDArray[np.intp]:
-        """The rows of the `count` pictures of greatest expected worth among [n, k], the best first."""
-        return np.argsort(-self.worth(vectors), kind="stable")[:count]
+    def worth(self, looks: Looks) -> Floats:
+        """Expected worth [n] of pictures, by the models that read none but these views."""
+        able = [names for names in self.models if looks.keys() >= set(names)]
+        weights = np.exp([self._log_weight(names) - max(map(self._log_weight, able)) for names in able])
+        told = [self.models[names].value(self._seen(looks, names)) for names in able]
+        return np.asarray(weights @ np.stack(told) / weights.sum())
 
-    def worth(self, vectors: Vectors) -> Floats:
-        """Expected worth [n] of pictures by their vectors [n, k]."""
-        return self.model.value(np.asarray(vectors, dtype=np.float64) - self.centre)
+    def best(self, looks: Looks, count: int) -> NDArray[np.intp]:
+        """The rows of the `count` pictures of greatest expected worth, the best first."""
+        return np.argsort(-self.worth(looks), kind="stable")[:count]
+
+    def _seen(self, looks: Looks, names: tuple[str, ...]) -> Floats:
+        """All of these views side by side [n, k], of mean squared length 1 together."""
+        together = np.concatenate([self.views[name](looks[name]) for name in names], axis=1)
+        return np.asarray(together / np.sqrt(len(names)))
+
+    def _log_weight(self, names: tuple[str, ...]) -> float:
+        return self.models[names].evidence - PER_VIEW * len(names)
+
+
+def _sets(names: list[str]) -> list[tuple[str, ...]]:
+    """All ways to take one view or more."""
+    return [taken for count in range(1, len(names) + 1) for taken in combinations(names, count)]

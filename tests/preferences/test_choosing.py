@@ -5,7 +5,9 @@ import uuid
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from generation.descriptors import describe
 from generation.errors import ModelUnavailable
 from preferences import choosing, drawing, leases, training
 from preferences.models import Batch, Candidate, Embedding, Rating
@@ -53,13 +55,33 @@ def drawn(monkeypatch, manager):
 
 def test_every_picture_is_looked_at(client, manager):
     session = rated_session(client, manager)
-    assert Embedding.objects.filter(encoder="pocket-siglip").count() == 4
     known = training.training_set(session, 256)
-    rows, seen = training.seen(known, "pocket-siglip")
-    assert rows == [0, 1, 2, 3]
-    assert seen.X.shape == (4, 96)
+    seen = training.seen(known)
+    assert np.array_equal(seen.X, known.X)
+    assert {view: rows.shape for view, rows in seen.looks.items()} == {
+        "pocket-siglip": (4, 96),
+        "colours": (4, 192),
+        "balance": (4, 64),
+        "detail": (4, 64),
+        "highlights": (4, 28),
+    }
+    picture = np.asarray(Image.open(Candidate.objects.get(pk=known.candidates[2]).image))
+    assert np.allclose(seen.looks["colours"][2], describe([picture])["colours"][0], atol=1e-6)
     assert [judgment.good for judgment in seen.judgments] == [True, True, False, False]
-    assert training.seen(known, "another")[1].X.shape == (0, 1)
+
+
+def test_learned_from_are_those_that_were_seen_in_every_view(client, manager):
+    session = rated_session(client, manager)
+    known = training.training_set(session, 256)
+    Embedding.objects.filter(candidate=known.candidates[1], encoder="pocket-siglip").delete()
+    seen = training.seen(known)
+    assert np.array_equal(seen.X, known.X[[0, 2, 3]])
+    assert [(said.row, said.good) for said in seen.judgments] == [(0, True), (1, False), (2, False)]
+    Embedding.objects.filter(encoder="pocket-siglip").delete()
+    assert set(training.seen(known).looks) == {"colours", "balance", "detail", "highlights"}
+    assert len(training.seen(known).X) == 4
+    Embedding.objects.all().delete()
+    assert training.seen(known).looks == {}
 
 
 def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
@@ -73,12 +95,13 @@ def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
     assert len(drawn) == 3 * 4
     for number, candidate in enumerate(candidates):
         tried = drawn[3 * number : 3 * number + 3]
-        (looks,) = candidate.embeddings.values_list("vector", flat=True)
-        assert candidate.score == pytest.approx(float(model.worth(np.asarray(looks)[None])[0]), abs=1e-4)
+        looks = {seen.encoder: np.asarray(seen.vector)[None] for seen in candidate.embeddings.all()}
+        assert candidate.score == pytest.approx(float(model.worth(looks)[0]), abs=1e-4)
         assert any(np.array_equal(np.frombuffer(bytes(candidate.vector), "<f4"), vector) for vector in tried)
         request = drawing._request(batch, np.stack(tried)[:2], lambda: False)
         pictures = manager.generate(settings.IPO_MODELS["tiny"], request)
-        others = model.worth(manager.embed("pocket-siglip", [picture.pixels for picture in pictures]))
+        eye = choosing.Eye(settings.IPO_MODELS["tiny"], manager)
+        others = model.worth(eye.look([picture.pixels for picture in pictures]))
         assert candidate.score >= others.max() - 1e-4
         assert candidate.alternatives is None
 
@@ -106,7 +129,7 @@ def test_other_methods_draw_one_a_picture(client, manager, drawn, value_model):
     assert len(drawn) == 4
 
 
-def test_without_the_encoder_one_is_drawn_a_picture_and_nothing_fails(client, manager, drawn, monkeypatch):
+def test_without_the_encoder_it_chooses_by_what_it_measures(client, manager, drawn, monkeypatch):
     asked = []
 
     def missing(*arguments):
@@ -117,9 +140,10 @@ def test_without_the_encoder_one_is_drawn_a_picture_and_nothing_fails(client, ma
     session = rated_session(client, manager)
     del drawn[:]
     draw(session.batches.get(number=2), manager)
-    assert len(drawn) == 4
+    assert len(drawn) == 3 * 4
     assert len(asked) == 2  # once a batch, not once a picture: to look for weights in vain takes long
-    assert not Embedding.objects.exists()
+    assert Embedding.objects.filter(encoder="detail").count() == 2 * 4
+    assert not Embedding.objects.filter(encoder="pocket-siglip").exists()
 
 
 def test_a_picture_that_failed_is_never_chosen(client, manager, settings):
@@ -132,7 +156,7 @@ def test_a_picture_that_failed_is_never_chosen(client, manager, settings):
     bad = dataclasses.replace(good, pixels=None, error="no colours")
     model, eye = liked(batch, settings), choosing.Eye(spec, manager)
     assert choosing.choose([bad, good, bad], eye, model).place == 1
-    assert choosing.choose([bad, bad], eye, model).looks is None
+    assert choosing.choose([bad, bad], eye, model).looks == {}
 
 
 def test_what_was_undone_is_not_learned_from(client, manager, settings):

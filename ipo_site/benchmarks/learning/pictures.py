@@ -16,9 +16,8 @@ from ipo_site.benchmarks.learning.tastes import TASTES, Pictures
 from ipo_site.benchmarks.learning.trial import BATCH, OURS
 from preferences.learning.breeding import PARENTS
 from preferences.learning.config import LearningConfig
-from preferences.learning.feedback import Feedback
 from preferences.learning.layout import CAP_IN_RADII, geometry_of
-from preferences.learning.pictures import PictureModel
+from preferences.learning.pictures import Looks, PictureModel
 from preferences.learning.propose import anchor_for
 
 CONFIG = LearningConfig(step_size=1.0, max_dist=0.0, start_radius=1.0)  # of the model of looks, which takes no steps
@@ -80,7 +79,7 @@ def run_session(space_key: str, taste: str, arm: str, seed: int, here: Studio) -
             break
         if isinstance(method, arms.BoldArm):
             shown, pictures, seen = best_of_several(method, looks, space_key, seed, here)
-            looks = np.concatenate([looks, seen])
+            looks = {view: np.concatenate([looks[view], rows]) for view, rows in seen.items()}
         else:
             shown = method.propose(BATCH)
             pictures = here.draw(space_key, shown, seed)
@@ -95,19 +94,19 @@ def run_session(space_key: str, taste: str, arm: str, seed: int, here: Studio) -
 
 
 def best_of_several(
-    method: arms.BoldArm, looks: Vectors, space_key: str, seed: int, here: Studio
-) -> tuple[Vectors, Pictures, Vectors]:
-    """The next batch: vectors [BATCH, d], pictures and looks [BATCH, k] of those whose looks are liked best.
+    method: arms.BoldArm, looks: Looks, space_key: str, seed: int, here: Studio
+) -> tuple[Vectors, Pictures, Looks]:
+    """The next batch: vectors [BATCH, d], pictures and looks of those whose looks are liked best.
 
     looks: of all pictures shown so far. As the product chooses (preferences/choosing.py), without its database.
     """
-    model = PictureModel.learn(Feedback(looks, tuple(method.judgments)), CONFIG)
+    model = PictureModel.learn(looks, tuple(method.judgments), CONFIG)
     method.parents = method.z[model.best(looks, PARENTS)]
     drawn = method.propose(BATCH * method.draws)
     pictures = np.concatenate([here.draw(space_key, part, seed) for part in np.split(drawn, method.draws)])
     seen = here.look(pictures)
     best = np.arange(BATCH) * method.draws + model.worth(seen).reshape(BATCH, method.draws).argmax(axis=1)
-    return drawn[best], pictures[best], seen[best]
+    return drawn[best], pictures[best], {view: rows[best] for view, rows in seen.items()}
 
 
 def run_told(space_key: str, taste: str, arm: str, seed: int, here: Studio) -> Record:

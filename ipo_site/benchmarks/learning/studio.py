@@ -5,10 +5,12 @@ from functools import cache
 import numpy as np
 
 from generation import registry, spaces
+from generation.descriptors import describe
 from generation.encoders import Siglip
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, Vectors
 from ipo_site.benchmarks.learning.tastes import Eye, Pictures
+from preferences.learning.pictures import Looks
 
 MODEL = registry.BUILTIN["pocket-landscapes"]
 PROMPT = "a landscape"
@@ -45,9 +47,9 @@ class Studio:
         drawn = [picture.pixels for picture in self.manager.generate(MODEL, request)]
         return np.stack([black if one is None else one for one in drawn])
 
-    def look(self, pictures: Pictures) -> Vectors:
-        """What the product's encoder of this model sees in the pictures [n, k]."""
-        return self.eye.encoder.embed_images(list(pictures))
+    def look(self, pictures: Pictures) -> Looks:
+        """What the product sees in pictures of this model."""
+        return {MODEL.encoder: self.eye.encoder.embed_images(list(pictures))} | describe(list(pictures))
 
 
 @cache

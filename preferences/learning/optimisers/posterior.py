@@ -9,9 +9,10 @@ from preferences.learning.value_models import BayesianModel, ValueModel
 
 # Distance from the best place, as a share of Start Radius: 27 degrees in Latent for the first EARLY batches. More gives
 # away what was learned; less shows the same picture n times and teaches nothing new. After that it falls with the
-# number of batches, as what is left to learn does, to LEAST of it (simulated users; docs/benchmarks.md).
+# number of batches, as what is left to learn does; it stays at LEAST of it until LATE batches are rated, so that a
+# taste that changes is followed (simulated users; docs/benchmarks.md).
 SCATTER = 0.3
-EARLY = 4
+EARLY, LATE = 4, 15
 LEAST = 0.4
 # Where the best of several is shown, bold ones cost little: 0.6 of Start Radius after the first batch, 0.3 after four.
 BOLD, BOLD_BATCHES = 1.8, 2
@@ -41,5 +42,8 @@ def posterior(
 def scatter(batches: float, config: LearningConfig) -> float:
     """How far from the best place candidates are drawn after so many rated batches, in the geometry's unit."""
     batches = max(1.0, batches)
-    share = BOLD / (batches + BOLD_BATCHES) if config.draws > 1 else SCATTER * max(LEAST, min(1.0, EARLY / batches))
+    if config.draws > 1:
+        share = BOLD / (batches + BOLD_BATCHES)
+    else:
+        share = SCATTER * max(min(1.0, EARLY / batches), LEAST * min(1.0, LATE / batches))
     return share * config.temperature * config.start_radius

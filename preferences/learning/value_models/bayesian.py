@@ -16,7 +16,7 @@ from preferences.learning.value_models.base import CannotFit, Prediction, ValueM
 WORTH = 2.8  # of a picture as far from the prompt as the judged ones are
 STANDARD = 2.0  # of the standard at the first moment
 STANDARD_STEP = 1.0  # of its change from one batch to the next
-KEPT = 0.95  # correlation of a taste with that of the batch before
+KEPT = 0.98  # correlation of a taste with that of the batch before
 STEPS = 50
 SMALL = 1e-6
 
