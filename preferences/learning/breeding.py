@@ -8,9 +8,15 @@ import numpy as np
 
 from preferences.learning.geometry import Floats, Geometry, Vectors
 
-PARENTS = 4  # the best-looking pictures that are bred from
+# The best-looking pictures that are bred from. With half as many, a person's favourites are soon all of one family, and
+# better ones of another are never seen.
+PARENTS = 8
 CHANGE, CROSSED_CHANGE = 0.8, 0.5  # of the scatter around the best place (see optimisers/posterior.py)
 SHARE = (0.3, 0.7)  # of the first parent in a cross
+# What is drawn in turn. Of what was aimed by the model of vectors little is chosen once there are good parents, but it
+# leads out of their family.
+AIMED, MUTANT, CROSS = range(3)
+TURNS = np.array([CROSS, MUTANT, CROSS, AIMED, MUTANT, CROSS])
 
 
 def mutants(parents: Vectors, geometry: Geometry, scatter: float, rng: np.random.Generator, n: int) -> Floats:
@@ -31,17 +37,16 @@ def crosses(parents: Vectors, geometry: Geometry, scatter: float, rng: np.random
 
 def breed_in(
     candidates: Floats,
-    draws: int,
     parents: Vectors,
     geometry: Geometry,
     scatter: float,
     rng: np.random.Generator,
 ) -> Floats:
-    """Candidates [n, d], `draws` in a row for each place: of each three one is left, one a mutant and one a cross."""
+    """The candidates [n, d], by TURNS left as they are or replaced by a mutant or a cross."""
     bred = candidates.copy()
-    turn = np.arange(len(candidates)) % draws % 3
-    for number, make in enumerate((mutants, crosses), start=1):
-        rows = np.flatnonzero(turn == number)
+    turn = np.resize(TURNS, len(candidates))
+    for kind, make in ((MUTANT, mutants), (CROSS, crosses)):
+        rows = np.flatnonzero(turn == kind)
         if len(rows):
             bred[rows] = make(parents, geometry, scatter, rng, len(rows))
     return bred

@@ -4,13 +4,13 @@ The steering vector of a picture tells what it will be like only roughly; the pi
 was said on what is seen is right sooner, and cannot steer: it chooses.
 
 A picture is seen in several views: by an image encoder, by its colours, and so on. Which of them a person goes by is
-not known beforehand. So one Bayesian model is fitted to each set of views, and what the models expect is averaged by
-their evidence (Bayesian model averaging, Hoeting et al. 1999): after some forty ratings it favours the right ones.
+not known beforehand. So one Bayesian model is fitted to each likely set of views, and what the models expect is
+averaged by their evidence (Bayesian model averaging, Hoeting et al. 1999): after some forty ratings it favours the
+right ones.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Self
 
 import numpy as np
@@ -24,6 +24,7 @@ from preferences.learning.value_models import BayesianModel, CannotFit
 
 SECONDS_TO_EVALUATE = 0.05
 PER_VIEW = 1.0  # what a further view must add to the log evidence: a model that reads one more is e times less likely
+WINDOW = 2.0  # sets e^2 times less likely than the best are not added to (Occam's window, Madigan & Raftery 1994)
 
 Looks = Mapping[str, Vectors]  # for each view, what is seen in n pictures [n, k]
 
@@ -60,10 +61,15 @@ class PictureModel:
             raise CannotFit("the model of looks needs pictures that were looked at, there is none so far.")
         views = {name: View.of(rows) for name, rows in looks.items()}
         model = cls(views, {}, float("nan"))
-        seen = {names: Feedback(model._seen(looks, names), judgments) for names in _sets(list(looks))}
-        model.models = {names: BayesianModel().fit(feedback, config) for names, feedback in seen.items()}
-        best = max(seen, key=model._log_weight)
-        model.held_out_accuracy = held_out_accuracy(BayesianModel, seen[best], config, SECONDS_TO_EVALUATE)
+        sets: list[tuple[str, ...]] = [(name,) for name in sorted(looks)]
+        while sets:
+            for names in sets:
+                model.models[names] = BayesianModel().fit(Feedback(model._seen(looks, names), judgments), config)
+            best = max(model.models, key=model._log_weight)
+            likely = [names for names in sets if model._log_weight(names) > model._log_weight(best) - WINDOW]
+            sets = sorted({tuple(sorted((*names, name))) for names in likely for name in looks if name not in names})
+        seen = Feedback(model._seen(looks, best), judgments)
+        model.held_out_accuracy = held_out_accuracy(BayesianModel, seen, config, SECONDS_TO_EVALUATE)
         return model
 
     def worth(self, looks: Looks) -> Floats:
@@ -73,9 +79,10 @@ class PictureModel:
         told = [self.models[names].value(self._seen(looks, names)) for names in able]
         return np.asarray(weights @ np.stack(told) / weights.sum())
 
-    def best(self, looks: Looks, count: int) -> NDArray[np.intp]:
-        """The rows of the `count` pictures of greatest expected worth, the best first."""
-        return np.argsort(-self.worth(looks), kind="stable")[:count]
+    def best(self, looks: Looks, most: int) -> NDArray[np.intp]:
+        """The rows of the better half of the pictures by expected worth, but of `most` at most, the best first."""
+        order = np.argsort(-self.worth(looks), kind="stable")
+        return order[: min(most, (len(order) + 1) // 2)]
 
     def _seen(self, looks: Looks, names: tuple[str, ...]) -> Floats:
         """All of these views side by side [n, k], of mean squared length 1 together."""
@@ -84,8 +91,3 @@ class PictureModel:
 
     def _log_weight(self, names: tuple[str, ...]) -> float:
         return self.models[names].evidence - PER_VIEW * len(names)
-
-
-def _sets(names: list[str]) -> list[tuple[str, ...]]:
-    """All ways to take one view or more."""
-    return [taken for count in range(1, len(names) + 1) for taken in combinations(names, count)]

@@ -85,7 +85,7 @@ def propose(
         vectors = OPTIMISERS[optimiser](model, vectors, anchor, geometry, config, rng)
     if parents is not None and len(parents) and config.draws > 1:
         reach = scatter(len(set(feedback.moments)), config)
-        vectors = breed_in(vectors, config.draws, parents, geometry, reach, rng)
+        vectors = breed_in(vectors, parents, geometry, reach, rng)
 
     counts = {
         "rows": float(len(X)),

@@ -36,10 +36,13 @@ def chequered() -> np.ndarray:
         ("light on the left", with_light(slice(None), slice(0, 8)), with_light(slice(None), slice(24, 32))),
         ("busy", chequered(), flat(128, 128, 128)),
         ("low sun", with_light(slice(12, 15), slice(10, 14)), with_light(slice(1, 4), slice(10, 14))),
+        ("contrasts", with_light(slice(0, 16), slice(None)), flat(200, 200, 200)),
+        ("green", flat(60, 160, 60), flat(160, 160, 60)),
+        ("bright middle", with_light(slice(12, 20), slice(12, 20)), with_light(slice(0, 8), slice(0, 8))),
     ],
 )
 def test_a_taste_likes_what_it_says(taste: str, liked: np.ndarray, other: np.ndarray):
-    worth = tastes.PIXELS[taste](np.stack([other, liked]))
+    worth = (tastes.PIXELS | tastes.UNFORESEEN)[taste](np.stack([other, liked]))
     assert worth.shape == (2,)
     assert worth[1] > worth[0]
 
@@ -103,6 +106,9 @@ def test_the_check_fails_where_pictures_are_not_good_enough_or_missing():
     assert len(pictures.missed([record("pooled_embed", 0.995)])) == 2
     assert "0.960 after 10" in problems[0]
     assert "| latent | all | ours | 1 | 0.500 | 0.960 | 0.960 | 0.100 |" in pictures.table([record("latent", 0.96)])
+    unforeseen = record("latent", 0.6) | {"taste": "green"}
+    assert pictures.missed([record("latent", 0.995), unforeseen]) == []
+    assert "| latent | all | ours | 1 | 0.500 | 0.995 |" in pictures.table([record("latent", 0.995), unforeseen])
 
 
 def test_the_people_reported_on_are_not_those_that_settings_were_chosen_by():

@@ -12,7 +12,7 @@ from ipo_site.benchmarks.learning import arms, resume
 from ipo_site.benchmarks.learning.people import MEMORY, Person
 from ipo_site.benchmarks.learning.resume import Record
 from ipo_site.benchmarks.learning.studio import CHUNK, MODEL, PROMPT, Studio, studio
-from ipo_site.benchmarks.learning.tastes import TASTES, Pictures
+from ipo_site.benchmarks.learning.tastes import TASTES, UNFORESEEN, Pictures
 from ipo_site.benchmarks.learning.trial import BATCH, OURS
 from preferences.learning.breeding import PARENTS
 from preferences.learning.config import LearningConfig
@@ -55,7 +55,7 @@ def run_session(space_key: str, taste: str, arm: str, seed: int, here: Studio) -
     The first batch is drawn before anything is rated. `contrast`: mean difference of two pictures of a batch, 0 to 1.
     """
     space = spaces.SPACES[space_key]
-    rngs = [np.random.default_rng([seed, TASTES.index(taste), part]) for part in range(3)]
+    rngs = [np.random.default_rng([seed, (*TASTES, *UNFORESEEN).index(taste), part]) for part in range(3)]
     likes = here.eye.taste(taste, seed)
     bare = np.sort(likes(here.bare))
     person = Person(ERRORS, rngs[0])
@@ -163,11 +163,11 @@ def jobs(quick: bool) -> list[Job]:
         (space, taste, arm, TUNED_ON + seed, REFERENCE)
         for seed in range(OUR_SEEDS)
         for space in SPACES
-        for taste in TASTES
+        for taste in (*TASTES, *UNFORESEEN)
         for arm in (*ARMS, *((KNOWS,) if space == "pooled_embed" else ()))
-        if seed < (OUR_SEEDS if arm == OURS else SEEDS)
+        if seed < (OUR_SEEDS if arm == OURS and taste in TASTES else SEEDS)
     ]
-    return sorted(found, key=lambda job: job[:1] + job[2:3] != CHECKED)  # what must be reached comes first
+    return sorted(found, key=lambda job: (job[:1] + job[2:3] != CHECKED, job[1] in UNFORESEEN))  # what must be first
 
 
 def table(records: Iterable[Record]) -> str:
@@ -177,7 +177,8 @@ def table(records: Iterable[Record]) -> str:
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record["space"], record["taste"], record["arm"]), []).append(record)
-        groups.setdefault((record["space"], "all", record["arm"]), []).append(record)
+        every = "all" if record["taste"] in TASTES else "all unforeseen"
+        groups.setdefault((record["space"], every, record["arm"]), []).append(record)
     for (space, taste, arm), found in sorted(groups.items()):
         curve = np.mean([record["percentiles"] for record in found], axis=0)
         contrast = np.mean([record["contrast"][-1] for record in found])
@@ -191,7 +192,8 @@ def missed(records: Iterable[Record]) -> list[str]:
 
     That is asked of Latent: in PooledEmbed, where the noise is fixed, not even KNOWS gets there.
     """
-    curves = [record["percentiles"] for record in records if (record["space"], record["arm"]) == CHECKED]
+    asked = [r for r in records if (r["space"], r["arm"]) == CHECKED and r["taste"] in TASTES]
+    curves = [record["percentiles"] for record in asked]
     problems = []
     for after, floor in FLOORS.items():
         reached = float(np.mean([curve[after] for curve in curves])) if curves else float("nan")

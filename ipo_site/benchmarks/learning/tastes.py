@@ -69,6 +69,28 @@ TEXT, PICTURE = "like a text", "like a picture"
 TASTES = (*PIXELS, TEXT, PICTURE)
 
 
+def contrasts(pictures: Pictures) -> Floats:
+    """Light and dark far apart."""
+    return np.asarray(luminance(pictures).std((1, 2)))
+
+
+def green(pictures: Pictures) -> Floats:
+    """More green than red and blue."""
+    means = pictures.mean((1, 2))
+    return np.asarray(means[:, 1] - (means[:, 0] + means[:, 2]) / 2)
+
+
+def bright_middle(pictures: Pictures) -> Floats:
+    """The middle brighter than the whole."""
+    light = luminance(pictures)
+    high, wide = light.shape[1] // 4, light.shape[2] // 4
+    return np.asarray(light[:, high:-high, wide:-wide].mean((1, 2)) - light.mean((1, 2)))
+
+
+# Nothing was chosen by these: they show what the learner does with a taste that nobody thought of.
+UNFORESEEN: dict[str, Taste] = {"contrasts": contrasts, "green": green, "bright middle": bright_middle}
+
+
 @dataclass(frozen=True)
 class Eye:
     """Sees pictures with the image encoder where pixels do not do."""
@@ -77,8 +99,9 @@ class Eye:
 
     def taste(self, name: str, seed: int) -> Taste:
         """The taste of a person: which text or picture it is about depends on `seed`."""
-        if name in PIXELS:
-            return PIXELS[name]
+        of_pixels = PIXELS | UNFORESEEN
+        if name in of_pixels:
+            return of_pixels[name]
         if name == TEXT:
             wanted = self.encoder.embed_texts([TEXTS[seed % len(TEXTS)]])[0]
         else:

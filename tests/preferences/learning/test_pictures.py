@@ -67,12 +67,13 @@ def test_a_view_that_is_missing_leaves_it_to_the_others():
     assert match(model, seen, worth) > 0.6
 
 
-def test_the_best_come_first():
+def test_the_best_come_first_and_never_more_than_half():
     seen = looks(3)
     model = learn(seen, seen["colours"][:, 0])
     told = model.worth(seen)
     best = model.best(seen, 5)
     assert list(told[best]) == sorted(told, reverse=True)[:5]
+    assert list(model.best({view: rows[:7] for view, rows in seen.items()}, 5)) == list(np.argsort(-told[:7])[:4])
 
 
 def test_a_view_in_which_all_are_alike_does_no_harm():
