@@ -27,6 +27,7 @@ BUILTIN: dict[str, ModelSpec] = {
         steps=20,
         guidance=1.0,
         hidden_size=128,
+        prompt_tokens=32,
         example_prompt="a calm landscape at sunset",
         largest_side=256,
         delta_scale=12.0,

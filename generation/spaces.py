@@ -54,7 +54,10 @@ class Latent(Space):
 
 
 class PooledEmbed(Space):
-    """One hidden-size vector, times the delta scale, added to the embedding of every token of the prompt."""
+    """A vector, times the delta scale, added to the prompt's pooled embedding.
+
+    Where a model has none, as Stable Diffusion, it is added to the embedding of every token.
+    """
 
     key = "pooled_embed"
     label = "PooledEmbed"
@@ -65,16 +68,40 @@ class PooledEmbed(Space):
     ridge_alpha = 1.0
 
     def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
-        return spec.hidden_size
+        return spec.pooled_size or spec.hidden_size
 
     def to_delta(self, vectors: Vectors, delta_scale: float) -> Vectors:
-        """float32 [n, hidden] -> float32 [n, 1, hidden], to be added to [n, tokens, hidden]."""
-        return (vectors * np.float32(delta_scale))[:, None, :]
+        """float32 [n, size], to be added to the pooled embedding [n, size] or to each token's [n, tokens, size]."""
+        return np.asarray(vectors * np.float32(delta_scale))
+
+
+class PromptEmbed(Space):
+    """The embedding of all tokens of the prompt: what is added to each is a part of the vector of its own.
+
+    The sum of all squares is as in PooledEmbed with every token moved, so that a length means the same there and here.
+    """
+
+    key = "prompt_embed"
+    label = "PromptEmbed"
+    is_noise = False
+    start_radius = 0.8
+    max_dist = 0.8
+    step_size = 0.02
+    ridge_alpha = 1.0
+
+    def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
+        return spec.prompt_tokens * spec.hidden_size
+
+    def to_delta(self, spec: ModelSpec, vectors: Vectors, delta_scale: float) -> Vectors:
+        """float32 [n, tokens * hidden] -> float32 [n, tokens, hidden], to be added to the tokens' embeddings."""
+        scale = np.float32(delta_scale * np.sqrt(spec.prompt_tokens))
+        return np.asarray(vectors * scale).reshape(len(vectors), spec.prompt_tokens, spec.hidden_size)
 
 
 LATENT = Latent()
 POOLED_EMBED = PooledEmbed()
-SPACES: dict[str, Space] = {space.key: space for space in (LATENT, POOLED_EMBED)}
+PROMPT_EMBED = PromptEmbed()
+SPACES: dict[str, Space] = {space.key: space for space in (LATENT, POOLED_EMBED, PROMPT_EMBED)}
 
 
 def get(spec: ModelSpec, key: str) -> Space:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3]
-SpaceKey = Literal["latent", "pooled_embed"]
+SpaceKey = Literal["latent", "pooled_embed", "prompt_embed"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ModelSpec:
     key: str
     label: str
     source: str
-    family: Literal["stable_diffusion"]
+    family: Literal["stable_diffusion", "flux"]
     dtype: str
     width: int
     height: int
@@ -31,6 +31,8 @@ class ModelSpec:
     guidance: float
     hidden_size: int
     example_prompt: str
+    prompt_tokens: int = 77  # of the prompt that the model reads, and hidden_size numbers for each
+    pooled_size: int = 0  # of the embedding of the prompt as a whole, where the model has one
     scheduler: Literal["own", "lcm"] = "own"
     latent_channels: int = 4
     latent_downsampling: int = 8
@@ -41,7 +43,7 @@ class ModelSpec:
     inference_batch: int = 1
     curation_size: int = 8
     needs_cuda: bool = False
-    spaces: tuple[SpaceKey, ...] = ("latent", "pooled_embed")
+    spaces: tuple[SpaceKey, ...] = ("latent", "pooled_embed", "prompt_embed")
 
 
 @dataclass(frozen=True)

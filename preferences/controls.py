@@ -91,7 +91,7 @@ _CONSTRAINTS: list[BaseConstraint] = [
 
 
 class Controls(models.Model):
-    """Abstract. Lengths are degrees in Latent (noise is moved by rotation) and plain lengths in PooledEmbed."""
+    """Abstract. Lengths are degrees in Latent (noise is moved by rotation) and plain lengths among embeddings."""
 
     # The order in which the form shows them; the second group stays under "Advanced".
     COMMON: ClassVar[tuple[str, ...]] = ("asking", "value_model", "start", "curation_size", "inference_batch")
@@ -163,7 +163,7 @@ class Controls(models.Model):
     )
     images_per_row = _whole("images_per_row", "Imgs/Row", -1, "-1 fits them to the window.")
     delta_scale = _number(
-        "delta_scale", "Delta Scale", 10.0, "How strongly PooledEmbed pulls at the prompt's embedding."
+        "delta_scale", "Delta Scale", 10.0, "How strongly PooledEmbed and PromptEmbed pull at the prompt's embedding."
     )
     noise_seed = _whole("noise_seed", "Noise Seed", 42, "One fixed noise, so that only the steering differs.")
     diff_steps = _whole("diff_steps", "Diff Steps", 10, "Denoising steps a picture.")
@@ -172,7 +172,7 @@ class Controls(models.Model):
         "start_radius",
         "Start Radius",
         90.0,
-        "How far Random strays: degrees in Latent, a length in PooledEmbed.",
+        "How far Random strays: degrees in Latent, a length among embeddings.",
     )
     max_dist = _number(
         "max_dist",

@@ -18,6 +18,7 @@ class Session(Controls):
     class Space(models.TextChoices):
         LATENT = "latent", "Latent"
         POOLED_EMBED = "pooled_embed", "PooledEmbed"
+        PROMPT_EMBED = "prompt_embed", "PromptEmbed"
 
     # The form carries this id, so that a form sent twice makes one session.
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -38,7 +39,7 @@ class Session(Controls):
         constraints = [
             *Controls.Meta.constraints,
             CheckConstraint(name="session_prompt_not_empty", condition=~Q(prompt="")),
-            CheckConstraint(name="session_space", condition=Q(space__in=["latent", "pooled_embed"])),
+            CheckConstraint(name="session_space", condition=Q(space__in=["latent", "pooled_embed", "prompt_embed"])),
             CheckConstraint(name="session_size_positive", condition=Q(width__gte=8, height__gte=8)),
         ]
 

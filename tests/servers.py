@@ -22,6 +22,7 @@ TINY = {
     "steps": 2,
     "guidance": 1.0,
     "hidden_size": 16,
+    "prompt_tokens": 32,
     "example_prompt": "a landscape",
     "inference_batch": 2,
     "encoder": "pocket-siglip",

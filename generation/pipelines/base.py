@@ -1,8 +1,18 @@
-"""What every family of pipelines offers to the local backend."""
+"""What every family of pipelines offers to the local backend, and what the families share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, cast
 
+import numpy as np
+import torch
+
+from generation import spaces
+from generation.errors import Cancelled
 from generation.types import GenerationRequest, ModelSpec, Picture
+
+# A picture whose pixels hardly differ is a failed one: a black or grey square, not something to rate.
+NEARLY_CONSTANT = 2.0 / 255
 
 
 class Pipeline(ABC):
@@ -17,4 +27,57 @@ class Pipeline(ABC):
 
     @abstractmethod
     def generate(self, request: GenerationRequest) -> list[Picture]:
-        """One forward pass; as many pictures as the request has vectors, in their order."""
+        """One forward pass; as many pictures as the request has vectors, in their order.
+
+        Raises ValueError for vectors of a wrong shape, UnsupportedSpace, and Cancelled.
+        """
+
+    def space_of(self, request: GenerationRequest) -> spaces.Space:
+        """The space of a request whose vectors fit it. Raises UnsupportedSpace, and ValueError for a wrong shape."""
+        space = spaces.get(self.spec, request.space)
+        expected = space.dimension(self.spec, request.width, request.height)
+        if request.vectors.ndim != 2 or request.vectors.shape[1] != expected:
+            raise ValueError(f"vectors must be [n, {expected}] in {space.label}, not {request.vectors.shape}")
+        return space
+
+    def noise_of(self, request: GenerationRequest, space: spaces.Space) -> Any:
+        """The initial noise of each picture, float32 [n, channels, height, width] of the latents.
+
+        In Latent it is what steers; elsewhere one noise for all, by the request's noise_seed.
+        """
+        if isinstance(space, spaces.Latent):
+            return space.to_latents(self.spec, request.vectors, request.width, request.height)
+        shape = spaces.LATENT.shape(self.spec, request.width, request.height)
+        noise = np.random.default_rng(request.noise_seed).standard_normal((1, *shape), dtype=np.float32)
+        return np.repeat(noise, len(request.vectors), axis=0)
+
+
+def generators(request: GenerationRequest) -> list[torch.Generator]:
+    """One for each picture, all seeded alike.
+
+    What a scheduler adds between the steps does not depend on which pictures share the batch.
+    """
+    return [torch.Generator("cpu").manual_seed(request.step_seed) for _ in request.vectors]
+
+
+def after_step(request: GenerationRequest) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
+    """A callback for diffusers that reports the step, and raises Cancelled where the request is to stop."""
+
+    def callback(pipe: Any, step: int, timestep: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+        if request.on_step is not None:
+            request.on_step(step + 1, request.steps)
+        if request.should_stop is not None and request.should_stop():
+            raise Cancelled("Stopped.")  # raising skips the decoding and leaves the pipeline usable
+        return {}
+
+    return callback
+
+
+def to_picture(image: torch.Tensor) -> Picture:
+    """float [3, H, W] in 0..1 -> Picture; checked before the conversion, which would hide a NaN as black."""
+    if not bool(torch.isfinite(image).all()):
+        return Picture(None, "The model drew numbers that are no colours: try fewer steps or a smaller Delta Scale.")
+    if float(image.max() - image.min()) < NEARLY_CONSTANT:
+        return Picture(None, "The model drew a plain square: try another prompt or a smaller Delta Scale.")
+    pixels = image.mul(255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    return Picture(cast(Any, pixels))

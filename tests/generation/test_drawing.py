@@ -57,9 +57,22 @@ def test_batch_composition_does_not_matter(manager, spec, space):
 
 
 def test_no_delta_is_the_bare_prompt(manager, spec):
-    zero = request_for(spec, "pooled_embed", n=1, vectors=np.zeros((1, 16), np.float32))
-    scaled_to_nothing = request_for(spec, "pooled_embed", n=1, delta_scale=0.0)
-    assert np.array_equal(pixels(manager, spec, zero), pixels(manager, spec, scaled_to_nothing))
+    bare = [
+        request_for(spec, "pooled_embed", n=1, vectors=np.zeros((1, 16), np.float32)),
+        request_for(spec, "pooled_embed", n=1, delta_scale=0.0),
+        request_for(spec, "prompt_embed", n=1, vectors=np.zeros((1, 32 * 16), np.float32)),
+    ]
+    first, *others = [pixels(manager, spec, request) for request in bare]
+    assert all(np.array_equal(first, other) for other in others)
+
+
+def test_all_tokens_moved_alike_is_pooled_embed(manager, spec):
+    """A length of 1 moves the prompt as far in PromptEmbed as in PooledEmbed."""
+    pooled = request_for(spec, "pooled_embed", n=1)
+    alike = np.tile(pooled.vectors, 32) / np.sqrt(np.float32(32))
+    assert np.linalg.norm(alike) == pytest.approx(np.linalg.norm(pooled.vectors))
+    whole = request_for(spec, "prompt_embed", vectors=alike)
+    assert np.abs(pixels(manager, spec, whole) - pixels(manager, spec, pooled)).max() <= 1
 
 
 def test_negative_prompt_and_guidance_are_not_ignored(manager, spec):
@@ -98,8 +111,10 @@ def test_what_cannot_be_done_is_an_error_with_a_remedy(manager, spec):
         registry.get({"tiny": spec}, "dall-e")
     with pytest.raises(ModelUnavailable, match="needs an NVIDIA GPU"):
         manager.ensure_ready(replace(spec, needs_cuda=True))
-    with pytest.raises(ModelUnavailable, match="correct hidden_size"):
+    with pytest.raises(ModelUnavailable, match="32 tokens of 16 numbers"):
         manager.ensure_ready(replace(spec, hidden_size=17))
+    with pytest.raises(ModelUnavailable, match="its entry says 77 of 16"):
+        manager.ensure_ready(replace(spec, prompt_tokens=77))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}', '{"a": {"colour": "red"}}', '{"a": {}}'])

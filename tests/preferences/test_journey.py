@@ -28,7 +28,7 @@ def rate(client, candidate: Candidate, value: str):
     return client.post(f"/candidates/{candidate.pk}/rate", form)
 
 
-@pytest.mark.parametrize("space", ["latent", "pooled_embed"])
+@pytest.mark.parametrize("space", spaces.SPACES)
 @pytest.mark.parametrize("value_model", VALUE_MODELS)
 def test_whole_journey_with_plain_forms(client, manager, space, value_model):
     page = client.post("/", start_form(space=space, value_model=value_model), follow=True)
