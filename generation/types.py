@@ -45,6 +45,16 @@ class ModelSpec:
     needs_cuda: bool = False
     spaces: tuple[SpaceKey, ...] = ("latent", "pooled_embed", "prompt_embed")
 
+    @property
+    def side_step(self) -> int:
+        """Width and height are multiples of this, in pixels: FLUX reads latents in patches of 2 x 2."""
+        return self.latent_downsampling * (2 if self.family == "flux" else 1)
+
+    @property
+    def reads_negative_prompt(self) -> bool:
+        """Whether a negative prompt changes anything."""
+        return self.family != "flux"
+
 
 @dataclass(frozen=True)
 class GenerationRequest:

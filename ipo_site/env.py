@@ -98,5 +98,6 @@ EMBED_SETTINGS = _env.bool("IPO_EMBED_SETTINGS", default=True)
 LEASE_SECONDS = _number("IPO_LEASE_SECONDS", 60, 1, 86_400)
 SWEEP_SECONDS = _number("IPO_SWEEP_SECONDS", 10, 1, 86_400)
 
-# Names only: the libraries that fetch models read the token themselves.
-HF_TOKEN_NAMES = ("HUGGINGFACE_HUB_TOKEN", "HF_TOKEN")
+# The libraries that fetch models read HF_TOKEN themselves; the predecessor's users have it under another name.
+if os.environ.get("HUGGINGFACE_HUB_TOKEN"):
+    os.environ.setdefault("HF_TOKEN", os.environ["HUGGINGFACE_HUB_TOKEN"])

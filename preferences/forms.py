@@ -129,15 +129,17 @@ class SessionForm(LearningForm):
             self._fill({name: getattr(space, name) for name in FROM_SPACE})
             for name in ("width", "height"):
                 self._check_side(name, data.get(name), spec)
+            if data.get("negative_prompt") and not spec.reads_negative_prompt:
+                self.add_error("negative_prompt", f"{spec.label} reads no negative prompt: leave it empty.")
         return super().clean()
 
     def _check_side(self, name: str, pixels: int | None, spec: ModelSpec) -> None:
         if pixels is None:
             return
         label = self.fields[name].label
-        if pixels % 8:
-            nearest = max(SMALLEST_SIDE, round(pixels / 8) * 8)
-            self.add_error(name, f"{label} must be a multiple of 8: try {nearest}.")
+        if pixels % spec.side_step:
+            nearest = max(SMALLEST_SIDE, round(pixels / spec.side_step) * spec.side_step)
+            self.add_error(name, f"{label} must be a multiple of {spec.side_step}: try {nearest}.")
         elif not SMALLEST_SIDE <= pixels <= spec.largest_side:
             self.add_error(name, f"{label} must be from {SMALLEST_SIDE} to {spec.largest_side} pixels with this model.")
 

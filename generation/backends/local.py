@@ -11,10 +11,11 @@ from generation.backends.base import Backend
 from generation.encoders import Siglip
 from generation.errors import OutOfMemory
 from generation.pipelines.base import Pipeline
+from generation.pipelines.flux import Flux
 from generation.pipelines.stable_diffusion import StableDiffusion
 from generation.types import GenerationRequest, ModelSpec, Picture, Pixels, Vectors
 
-FAMILIES: dict[str, type[Pipeline]] = {"stable_diffusion": StableDiffusion}
+FAMILIES: dict[str, type[Pipeline]] = {"stable_diffusion": StableDiffusion, "flux": Flux}
 
 
 class LocalBackend(Backend):

@@ -1,6 +1,5 @@
 """The Stable Diffusion family: sd-turbo, the bundled model, and whatever else diffusers loads as one."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from diffusers import LCMScheduler, StableDiffusionPipeline
 from generation import spaces
 from generation.errors import ModelUnavailable
 from generation.pipelines.base import Pipeline, after_step, generators, to_picture
+from generation.pipelines.loading import read
 from generation.types import GenerationRequest, ModelSpec, Picture
 
 
@@ -25,20 +25,7 @@ class StableDiffusion(Pipeline):
     def load(cls, spec: ModelSpec, device: str) -> "StableDiffusion":
         if spec.needs_cuda and device == "cpu":
             raise ModelUnavailable(f"{spec.label} needs an NVIDIA GPU, and this worker has none: choose another model.")
-        local = Path(spec.source).is_dir()
-        try:
-            pipe = StableDiffusionPipeline.from_pretrained(
-                spec.source,
-                dtype=getattr(torch, spec.dtype),
-                safety_checker=None,
-                requires_safety_checker=False,
-                local_files_only=local,
-            )
-        except (OSError, ValueError) as error:
-            raise ModelUnavailable(
-                f"The weights of {spec.label} could not be read from {spec.source}: "
-                "check the folder, or the network connection and the Hugging Face token, and try again."
-            ) from error
+        pipe = read(StableDiffusionPipeline, spec, safety_checker=None, requires_safety_checker=False)
         if spec.scheduler == "lcm":
             pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config)
         hidden, tokens = pipe.text_encoder.config.hidden_size, pipe.tokenizer.model_max_length
@@ -47,7 +34,6 @@ class StableDiffusion(Pipeline):
                 f"{spec.label} reads {tokens} tokens of {hidden} numbers, its entry says {spec.prompt_tokens} of "
                 f"{spec.hidden_size}: correct prompt_tokens and hidden_size."
             )
-        pipe.set_progress_bar_config(disable=True)
         return cls(spec, pipe.to(device))
 
     @torch.inference_mode()

@@ -1,0 +1,70 @@
+"""Reading a pipeline's weights, and saying in one sentence why they could not be read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
+
+from generation.errors import ModelUnavailable
+from generation.types import ModelSpec
+
+
+def read(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -> Any:
+    """The diffusers pipeline of a spec, on the CPU. Raises ModelUnavailable with a remedy."""
+    try:
+        pipe = kind.from_pretrained(
+            spec.source,
+            dtype=getattr(torch, spec.dtype),
+            local_files_only=Path(spec.source).is_dir(),
+            **options,
+        )
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(why_not(spec, error)) from error
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def why_not(spec: ModelSpec, error: BaseException) -> str:
+    """One sentence with a remedy. diffusers and transformers hide what the hub said behind a plain OSError."""
+    name = f"{spec.label} could not be loaded"
+    causes = list(_causes(error))
+    if any(isinstance(cause, GatedRepoError) for cause in causes):
+        return (
+            f"{name}: its repository is gated. Accept the licence at {constants.ENDPOINT}/{spec.source}, put a token "
+            "of that account into HF_TOKEN in .env, restart, and try again."
+        )
+    if any(isinstance(cause, RepositoryNotFoundError) for cause in causes):
+        return (
+            f"{name}: there is no repository {spec.source}, or it is private. Correct its name, or put a token "
+            "that may read it into HF_TOKEN in .env."
+        )
+    if any(isinstance(cause, LocalEntryNotFoundError | OfflineModeIsEnabled | ConnectionError) for cause in causes):
+        return (
+            f"{name}: {spec.source} is not on this machine, and the network cannot be reached. Connect the machine and "
+            "try again, or name a folder that has the weights."
+        )
+    return (
+        f"{name} from {spec.source}: check the folder, or the network connection and the Hugging Face token, "
+        "and try again."
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and all that it came from."""
+    known: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in known:
+            known.add(id(one))
+            yield one
+            waiting += [one.__cause__, one.__context__]

@@ -1,0 +1,60 @@
+"""Why weights cannot be read: one sentence with a remedy for each cause, however deep it is hidden."""
+
+import httpx2
+import pytest
+from huggingface_hub.errors import (
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
+
+from generation import registry
+from generation.errors import ModelUnavailable
+from generation.pipelines.loading import why_not
+from generation.pipelines.stable_diffusion import StableDiffusion
+from generation.types import ModelSpec
+
+SPEC = registry.BUILTIN["sd-turbo"]
+ANSWER = httpx2.Response(403, request=httpx2.Request("GET", "http://hub.example/"))
+
+
+def hidden(cause: Exception) -> OSError:
+    """As diffusers raises it: a plain OSError, made while the cause was handled."""
+    error = OSError("Can't load the model.")
+    error.__context__ = ValueError("no config.json")
+    error.__context__.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("cause", "remedy"),
+    [
+        (GatedRepoError("gated", response=ANSWER), "Accept the licence at"),
+        (RepositoryNotFoundError("none", response=ANSWER), "there is no repository stabilityai/sd-turbo"),
+        (LocalEntryNotFoundError("not here"), "network cannot be reached"),
+        (OfflineModeIsEnabled("offline"), "network cannot be reached"),
+        (ConnectionError("refused"), "network cannot be reached"),
+        (PermissionError("no"), "check the folder"),
+    ],
+)
+def test_each_cause_has_its_remedy(cause, remedy):
+    sentence = why_not(SPEC, hidden(cause))
+    assert remedy in sentence
+    assert SPEC.label in sentence
+    assert "Traceback" not in sentence
+
+
+def test_a_gated_repository_names_licence_and_variable():
+    sentence = why_not(SPEC, GatedRepoError("gated", response=ANSWER))
+    assert f"/{SPEC.source}," in sentence
+    assert "HF_TOKEN" in sentence
+
+
+def test_an_empty_folder_and_a_repository_that_is_out_of_reach(tmp_path, monkeypatch):
+    fields = vars(registry.BUILTIN["pocket-landscapes"])
+    with pytest.raises(ModelUnavailable, match="check the folder"):
+        StableDiffusion.load(ModelSpec(**fields | {"source": str(tmp_path)}), "cpu")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ModelUnavailable, match="network cannot be reached"):
+        StableDiffusion.load(ModelSpec(**fields | {"source": "nobody/nothing"}), "cpu")
