@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from generation.errors import UnknownModel
 from generation.types import ModelSpec
@@ -13,6 +14,22 @@ WEIGHTS = Path(__file__).parent / "bundled" / "weights"
 ENCODERS: dict[str, str] = {
     "pocket-siglip": str(WEIGHTS / "pocket-siglip"),
     "siglip-base": "google/siglip-base-patch16-224",
+}
+
+# What the two FLUX models have in common.
+FLUX: dict[str, Any] = {
+    "family": "flux",
+    "dtype": "bfloat16",
+    "quantization": "nf4",
+    "width": 512,
+    "height": 512,
+    "hidden_size": 4096,
+    "pooled_size": 768,
+    "prompt_tokens": 256,
+    "latent_channels": 16,
+    "example_prompt": "a calm landscape at sunset",
+    "encoder": "siglip-base",
+    "needs_cuda": True,
 }
 
 BUILTIN: dict[str, ModelSpec] = {
@@ -51,6 +68,22 @@ BUILTIN: dict[str, ModelSpec] = {
         encoder="siglip-base",
         draws_per_picture=3,
         needs_cuda=True,
+    ),
+    "flux-schnell": ModelSpec(
+        key="flux-schnell",
+        label="FLUX.1 schnell (512 px, needs CUDA)",
+        source="black-forest-labs/FLUX.1-schnell",
+        steps=4,
+        guidance=0.0,
+        **FLUX,
+    ),
+    "flux-dev": ModelSpec(
+        key="flux-dev",
+        label="FLUX.1 dev (512 px, needs CUDA and a licence)",
+        source="black-forest-labs/FLUX.1-dev",
+        steps=20,
+        guidance=3.5,
+        **FLUX,
     ),
 }
 

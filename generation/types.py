@@ -34,6 +34,7 @@ class ModelSpec:
     prompt_tokens: int = 77  # of the prompt that the model reads, and hidden_size numbers for each
     pooled_size: int = 0  # of the embedding of the prompt as a whole, where the model has one
     scheduler: Literal["own", "lcm"] = "own"
+    quantization: Literal["", "nf4"] = ""  # on loading, of the parts that are not stored so; by bitsandbytes
     latent_channels: int = 4
     latent_downsampling: int = 8
     largest_side: int = 1024

@@ -9,6 +9,7 @@ import torch
 from generation import spaces
 from generation.errors import Cancelled, GenerationError, ModelUnavailable
 from generation.manager import ModelManager
+from generation.pipelines.flux import Flux
 from generation.types import GenerationRequest, ModelSpec
 from tests.generation import tiny_flux
 
@@ -49,7 +50,7 @@ def pixels(manager: ModelManager, spec: ModelSpec, request: GenerationRequest) -
 
 def test_dimensions_are_those_of_the_two_text_encoders(spec):
     dimensions = {key: space.dimension(spec, 64, 64) for key, space in spaces.SPACES.items()}
-    assert dimensions == {"latent": 16 * 8 * 8, "pooled_embed": 24, "prompt_embed": 16 * 32}
+    assert dimensions == {"latent": 16 * 8 * 8, "pooled_embed": 64, "prompt_embed": 16 * 64}
     assert spec.side_step == 16
 
 
@@ -121,3 +122,35 @@ def test_both_families_in_turn(manager, spec, settings, tiny_model):
     first = pixels(manager, spec, request_for(spec))
     manager.ensure_ready(settings.IPO_MODELS[tiny_model])
     assert np.array_equal(first, pixels(manager, spec, request_for(spec)))
+
+
+@pytest.fixture
+def bitsandbytes_on_the_cpu(monkeypatch):
+    """diffusers quantises for a GPU only; bitsandbytes itself works here as well."""
+    from diffusers.quantizers.bitsandbytes import BnB4BitDiffusersQuantizer
+
+    monkeypatch.setattr(BnB4BitDiffusersQuantizer, "validate_environment", lambda self, *args, **kwargs: None)
+    monkeypatch.setattr(BnB4BitDiffusersQuantizer, "update_device_map", lambda self, device_map: {"": "cpu"})
+
+
+def test_nf4_quantises_the_transformer_and_t5_and_little_else(spec, bitsandbytes_on_the_cpu):
+    from bitsandbytes.nn import Linear4bit
+
+    flux = Flux.load(replace(spec, quantization="nf4"), "cpu")
+    parts = {
+        name: sum(isinstance(one, Linear4bit) for one in part.modules())
+        for name, part in flux.pipe.components.items()
+        if isinstance(part, torch.nn.Module)
+    }
+    assert {name for name, count in parts.items() if count} == {"transformer", "text_encoder_2"}
+    whole = Flux.load(spec, "cpu")
+    request = request_for(spec)
+    four_bits = np.stack([picture.pixels for picture in flux.generate(request)]).astype(int)
+    full = np.stack([picture.pixels for picture in whole.generate(request)]).astype(int)
+    assert 0 < np.abs(four_bits - full).mean() < np.abs(full[0] - full[1]).mean()  # the same picture, a little off
+
+
+def test_without_bitsandbytes_it_says_what_to_install(spec, monkeypatch):
+    monkeypatch.setattr("generation.pipelines.flux.find_spec", lambda name: None)
+    with pytest.raises(ModelUnavailable, match=r"pip install -e '\.\[cuda\]'"):
+        Flux.load(replace(spec, quantization="nf4"), "cpu")

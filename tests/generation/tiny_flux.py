@@ -6,7 +6,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config,
 
 from generation.types import ModelSpec
 
-TOKENS, T5_SIZE, CLIP_SIZE = 16, 32, 24
+TOKENS, T5_SIZE, CLIP_SIZE = 16, 64, 64
 
 
 def spec(source: str) -> ModelSpec:
@@ -66,7 +66,7 @@ def build(seed: int = 0) -> FluxPipeline:
                 vocab={word: number for number, word in enumerate(clip_words)}, merges=[], model_max_length=77
             ),
             text_encoder_2=T5EncoderModel(
-                T5Config(vocab_size=32, d_model=T5_SIZE, d_kv=16, d_ff=32, num_layers=1, num_heads=2)
+                T5Config(vocab_size=32, d_model=T5_SIZE, d_kv=32, d_ff=64, num_layers=1, num_heads=2)
             ),
             tokenizer_2=T5Tokenizer(
                 vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
