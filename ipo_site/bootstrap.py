@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     goal, *rest = arguments or ["run"]
     try:
         if goal == "run":
-            install("local")
+            install(needed())
             os.chdir(ROOT)
             os.execv(PYTHON, [str(PYTHON), "manage.py", "run", *rest])
         install("local,dev")
@@ -68,6 +68,11 @@ def check() -> int:
         if code:
             return code
     return 0
+
+
+def needed() -> str:
+    """The extras that this machine has use for, to run IPO."""
+    return "local,cuda" if shutil.which("nvidia-smi") else "local"
 
 
 def install(extras: str) -> None:

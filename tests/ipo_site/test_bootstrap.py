@@ -102,3 +102,9 @@ def test_no_python_is_one_sentence(tmp_path: Path) -> None:
     )
     assert result.returncode != 0
     assert "IPO needs Python 3.11 or newer" in result.stderr
+
+
+@pytest.mark.parametrize(("found", "extras"), [("/usr/bin/nvidia-smi", "local,cuda"), (None, "local")])
+def test_what_flux_needs_is_installed_where_there_is_a_gpu(monkeypatch, found, extras):
+    monkeypatch.setattr(shutil, "which", lambda name: found if name == "nvidia-smi" else None)
+    assert bootstrap.needed() == extras
