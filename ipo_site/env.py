@@ -1,7 +1,7 @@
 """What differs between installations: the environment and `.env`, read once into plain attributes.
 
 Importing this never writes into a folder that is not ours (`ipo_site.embedded.claim_data_dir`).
-A value that cannot be read ends the process with one sentence. Tokens are named here, never read or logged.
+A value that cannot be read ends the process with one sentence. Tokens are passed on, never logged.
 """
 
 import os
