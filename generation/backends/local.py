@@ -3,7 +3,9 @@
 import gc
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
 
 from generation import registry
@@ -29,9 +31,7 @@ class LocalBackend(Backend):
             if self._resident is not None and self._resident.spec == spec:
                 return
             self._resident = None  # the old one first: two may not fit
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            _free_memory()
             self._resident = FAMILIES[spec.family].load(spec, _device())
 
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
@@ -41,9 +41,19 @@ class LocalBackend(Backend):
             try:
                 return self._resident.generate(request)
             except torch.OutOfMemoryError:
-                failed = True  # recover below: inside this block the traceback still holds the tensors
-            if failed and torch.cuda.is_available():
-                torch.cuda.empty_cache()
+                pass  # recover below: inside this block the traceback still holds the tensors
+            return self._in_halves(self._resident, request)
+
+    def _in_halves(self, pipeline: Pipeline, request: GenerationRequest) -> list[Picture]:
+        """Draw in two passes what had no room in one. Raises OutOfMemory."""
+        _free_memory()
+        if len(request.vectors) > 1:
+            try:
+                halves = np.array_split(request.vectors, 2)
+                return [picture for half in halves for picture in pipeline.generate(replace(request, vectors=half))]
+            except torch.OutOfMemoryError:
+                pass
+            _free_memory()
         raise OutOfMemory("The GPU ran out of memory: lower Inference Batch or the size of the pictures.")
 
     def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
@@ -52,6 +62,12 @@ class LocalBackend(Backend):
                 self._encoder = None
                 self._encoder = encoder, Siglip.load(registry.ENCODERS[encoder], _device())
             return self._encoder[1].embed_images(pictures)
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _device() -> str:

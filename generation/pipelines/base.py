@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL
 
 from generation import spaces
 from generation.errors import Cancelled
@@ -71,6 +72,31 @@ def after_step(request: GenerationRequest) -> Callable[[Any, int, Any, dict[str,
         return {}
 
     return callback
+
+
+def decoded(vae: AutoencoderKL, latents: torch.Tensor) -> list[Picture]:
+    """Pictures of the latents [n, channels, height, width], as a pipeline leaves them.
+
+    In half precision some decoders overflow (sd-turbo's among them): a failed picture is decoded once more in float32.
+    """
+    latents = latents / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
+    pictures = [to_picture(image) for image in _decode(vae, latents)]
+    failed = [row for row, picture in enumerate(pictures) if picture.pixels is None]
+    if failed and vae.dtype != torch.float32:
+        stored = vae.dtype
+        try:
+            vae.to(torch.float32)
+            for row, image in zip(failed, _decode(vae, latents[failed]), strict=True):
+                pictures[row] = to_picture(image)
+        finally:
+            vae.to(stored)
+    return pictures
+
+
+def _decode(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+    """float [n, 3, H, W], 0..1 where it is finite."""
+    images: torch.Tensor = vae.decode(latents.to(vae.dtype), return_dict=False)[0]
+    return (images * 0.5 + 0.5).clamp(0, 1)
 
 
 def to_picture(image: torch.Tensor) -> Picture:

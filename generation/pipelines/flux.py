@@ -10,7 +10,7 @@ from diffusers.quantizers import PipelineQuantizationConfig
 
 from generation import spaces
 from generation.errors import GenerationError, ModelUnavailable
-from generation.pipelines.base import Pipeline, after_step, generators, to_picture
+from generation.pipelines.base import Pipeline, after_step, decoded, generators
 from generation.pipelines.loading import read
 from generation.types import GenerationRequest, ModelSpec, Picture
 
@@ -51,7 +51,7 @@ class Flux(Pipeline):
         elif isinstance(space, spaces.PromptEmbed):
             embeds = embeds + self._tensor(space.to_delta(self.spec, request.vectors, request.delta_scale))
         noise = self._tensor(self.noise_of(request, space))
-        images = self.pipe(
+        packed = self.pipe(
             prompt_embeds=embeds,
             pooled_prompt_embeds=pooled,
             latents=self.pipe._pack_latents(noise, *noise.shape),  # in patches of 2 x 2
@@ -61,10 +61,11 @@ class Flux(Pipeline):
             guidance_scale=request.guidance,
             max_sequence_length=self.spec.prompt_tokens,
             generator=generators(request),
-            output_type="pt",
+            output_type="latent",
             callback_on_step_end=after_step(request),
         ).images
-        return [to_picture(image) for image in images]
+        latents = self.pipe._unpack_latents(packed, request.height, request.width, self.pipe.vae_scale_factor)
+        return decoded(self.pipe.vae, latents)
 
     def _encode(self, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings of the tokens [1, tokens, hidden] by T5, and of the prompt as a whole [1, pooled] by CLIP."""

@@ -8,7 +8,7 @@ from diffusers import LCMScheduler, StableDiffusionPipeline
 
 from generation import spaces
 from generation.errors import ModelUnavailable
-from generation.pipelines.base import Pipeline, after_step, generators, to_picture
+from generation.pipelines.base import Pipeline, after_step, decoded, generators
 from generation.pipelines.loading import read
 from generation.types import GenerationRequest, ModelSpec, Picture
 
@@ -46,7 +46,7 @@ class StableDiffusion(Pipeline):
             embeds = embeds + self._tensor(space.to_delta(request.vectors, request.delta_scale))[:, None, :]
         elif isinstance(space, spaces.PromptEmbed):
             embeds = embeds + self._tensor(space.to_delta(self.spec, request.vectors, request.delta_scale))
-        images = self.pipe(
+        latents = self.pipe(
             prompt_embeds=embeds,
             negative_prompt_embeds=None if negative is None else negative.expand(count, -1, -1),
             latents=self._tensor(self.noise_of(request, space)),
@@ -55,10 +55,10 @@ class StableDiffusion(Pipeline):
             num_inference_steps=request.steps,
             guidance_scale=request.guidance,
             generator=generators(request),
-            output_type="pt",
+            output_type="latent",
             callback_on_step_end=after_step(request),
         ).images
-        return [to_picture(image) for image in images]
+        return decoded(self.pipe.vae, latents)
 
     def _encode(self, request: GenerationRequest) -> tuple[torch.Tensor, torch.Tensor | None]:
         guided = request.guidance > 1.0

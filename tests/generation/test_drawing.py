@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from generation import registry, spaces
-from generation.errors import Cancelled, ModelUnavailable, UnknownModel, UnsupportedSpace
+from generation.errors import Cancelled, ModelUnavailable, OutOfMemory, UnknownModel, UnsupportedSpace
+from generation.pipelines.stable_diffusion import StableDiffusion
 from generation.types import GenerationRequest
 
 
@@ -91,6 +93,60 @@ def test_numbers_that_are_no_colours_fail_their_picture_only(manager, spec):
     assert "no colours" in bad.error
     assert good.pixels is not None
     assert also_good.pixels is not None
+
+
+def test_what_overflows_in_half_precision_is_decoded_again(spec):
+    """The decoder's middle leaves float16's range, as some do, and comes back: only float32 can follow."""
+    pipeline = StableDiffusion.load(replace(spec, dtype="float16"), "cpu")
+    request = request_for(spec)
+    decoder = pipeline.pipe.vae.decoder
+    with torch.no_grad():
+        decoder.conv_norm_out.weight.mul_(3e4)
+        decoder.conv_norm_out.bias.mul_(3e4)
+        decoder.conv_out.weight.mul_(2.0)
+    plain = pipeline.pipe.vae.decode(torch.ones(1, 4, 8, 8, dtype=torch.float16)).sample
+    assert not torch.isfinite(plain).all()
+    pictures = pipeline.generate(request)
+    assert all(picture.pixels is not None for picture in pictures)
+    assert pipeline.pipe.vae.dtype == torch.float16
+
+
+@pytest.fixture
+def cramped(manager, spec, monkeypatch):
+    """A backend with room for so many pictures at once; returns the sizes of all passes that were tried."""
+
+    def with_room_for(most: int) -> list[int]:
+        manager.ensure_ready(spec)
+        tried: list[int] = []
+        generate = StableDiffusion.generate
+
+        def limited(self, request):
+            tried.append(len(request.vectors))
+            if len(request.vectors) > most:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            return generate(self, request)
+
+        monkeypatch.setattr(StableDiffusion, "generate", limited)
+        return tried
+
+    return with_room_for
+
+
+def test_what_has_no_room_at_once_is_drawn_in_halves(manager, spec, cramped):
+    request = request_for(spec)
+    whole = pixels(manager, spec, request)
+    tried = cramped(2)
+    assert np.abs(pixels(manager, spec, request) - whole).max() <= 2
+    assert tried == [3, 2, 1]
+
+
+def test_no_room_at_all_is_said_with_a_remedy_(manager, spec, cramped):
+    tried = cramped(0)
+    for count, passes in ((3, [3, 2]), (1, [1])):
+        with pytest.raises(OutOfMemory, match="lower Inference Batch"):
+            manager.generate(spec, request_for(spec, n=count))
+        assert tried == passes
+        tried.clear()
 
 
 def test_cancelled_between_steps_and_usable_after(manager, spec):

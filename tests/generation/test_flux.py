@@ -1,5 +1,6 @@
 """The FLUX family, on a small pipeline of the same classes, saved and loaded through the same code."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from generation import spaces
+from generation.backends.local import LocalBackend
 from generation.errors import Cancelled, GenerationError, ModelUnavailable
 from generation.manager import ModelManager
 from generation.pipelines.flux import Flux
@@ -44,7 +46,7 @@ def request_for(spec: ModelSpec, space: str = "latent", n: int = 3, seed: int = 
     return replace(request, **changes)
 
 
-def pixels(manager: ModelManager, spec: ModelSpec, request: GenerationRequest) -> np.ndarray:
+def pixels(manager: ModelManager | LocalBackend, spec: ModelSpec, request: GenerationRequest) -> np.ndarray:
     return np.stack([picture.pixels for picture in manager.generate(spec, request)]).astype(int)
 
 
@@ -118,10 +120,14 @@ def test_an_entry_that_does_not_fit_the_weights_is_named(manager, spec):
         manager.ensure_ready(replace(spec, needs_cuda=True))
 
 
-def test_both_families_in_turn(manager, spec, settings, tiny_model):
-    first = pixels(manager, spec, request_for(spec))
-    manager.ensure_ready(settings.IPO_MODELS[tiny_model])
-    assert np.array_equal(first, pixels(manager, spec, request_for(spec)))
+def test_both_families_in_turn_and_the_old_one_is_freed(spec, settings, tiny_model):
+    backend = LocalBackend()
+    first = pixels(backend, spec, request_for(spec))
+    assert backend._resident is not None
+    weights = weakref.ref(backend._resident.pipe.transformer)
+    backend.ensure_ready(settings.IPO_MODELS[tiny_model])
+    assert weights() is None
+    assert np.array_equal(first, pixels(backend, spec, request_for(spec)))
 
 
 @pytest.fixture
