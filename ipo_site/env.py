@@ -93,6 +93,8 @@ SECRET_KEY = _secret_key(DATA_DIR)
 # More models, as JSON: {"key": {...}}; see the README.
 EXTRA_MODELS = os.environ.get("IPO_EXTRA_MODELS") or "{}"
 DEFAULT_MODEL = os.environ.get("IPO_DEFAULT_MODEL", "")
+# Who asks the generation service must know it; needed where that listens beyond this machine.
+GENERATION_TOKEN = os.environ.get("IPO_GENERATION_TOKEN", "")
 # Write the settings of a picture into its PNG.
 EMBED_SETTINGS = _env.bool("IPO_EMBED_SETTINGS", default=True)
 LEASE_SECONDS = _number("IPO_LEASE_SECONDS", 60, 1, 86_400)

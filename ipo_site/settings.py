@@ -129,5 +129,6 @@ IPO_LEASE_SECONDS = env.LEASE_SECONDS
 IPO_SWEEP_SECONDS = env.SWEEP_SECONDS
 # Write the settings of a picture into its PNG.
 IPO_EMBED_SETTINGS = env.EMBED_SETTINGS
+IPO_GENERATION_TOKEN = env.GENERATION_TOKEN
 IPO_MODELS = {**registry.BUILTIN, **registry.parse_extra(env.EXTRA_MODELS)}
 IPO_DEFAULT_MODEL = env.DEFAULT_MODEL or next(iter(registry.BUILTIN))

@@ -1,0 +1,201 @@
+"""The HTTP generation service: it draws what this process would draw, and says what does not fit."""
+
+import base64
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+from PIL import Image
+
+from generation import server
+from generation.types import GenerationRequest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def api(settings, tiny_model, monkeypatch):
+    """Answers of the service: status and what the JSON says."""
+    settings.ROOT_URLCONF = "generation.server"
+    settings.MIDDLEWARE = []
+    settings.IPO_GENERATION_TOKEN = ""
+    monkeypatch.setattr(server, "service", server.Service())
+    client = Client()
+
+    def ask(path: str, body: dict | None = None, **headers) -> tuple[int, dict]:
+        if body is None:
+            answer = client.get(path, headers=headers)
+        else:
+            answer = client.post(path, json.dumps(body), content_type="application/json", headers=headers)
+        return answer.status_code, answer.json()
+
+    return ask
+
+
+def pixels(text: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
+
+
+def vectors(dimension: int, n: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((n, dimension), dtype=np.float32)
+
+
+def test_before_and_after_a_model_is_loaded(api):
+    assert api("/health") == (200, {"status": "ok", "model_loaded": False, "current_model": None})
+    assert api("/model") == (200, {"model_id": None, "loaded": False})
+    assert "tiny" in api("/models")[1]["models"]
+    assert api("/model", {"model_id": "tiny"}) == (200, {"status": "loaded", "model_id": "tiny"})
+    assert api("/model") == (200, {"model_id": "tiny", "loaded": True})
+    assert api("/health")[1] == {"status": "ok", "model_loaded": True, "current_model": "tiny"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "space", "dimension"),
+    [("latent", "latent", 256), ("pooled", "pooled_embed", 16), ("prompt", "prompt_embed", 512)],
+)
+def test_it_draws_what_this_process_draws(api, manager, settings, kind, space, dimension):
+    spec, steering = settings.IPO_MODELS["tiny"], vectors(dimension)
+    body = {"prompt": "a sea", "embedding_type": kind, "embeddings": steering.tolist(), "seed": 7, "delta_scale": 3.0}
+    status, answer = api("/batch", body)
+    assert status == 200
+    assert (answer["model"], answer["seed"]) == ("tiny", 7)
+    request = GenerationRequest("a sea", "", space, steering, 64, 64, spec.steps, spec.guidance, 3.0, 7, 7)
+    drawn = [
+        picture
+        for i in range(0, 3, spec.inference_batch)
+        for picture in manager.generate(spec, replace(request, vectors=steering[i : i + spec.inference_batch]))
+    ]
+    for image, picture in zip(answer["images"], drawn, strict=True):
+        assert np.array_equal(pixels(image["image_base64"]), picture.pixels)
+    one = body | {"embedding": body.pop("embeddings")[1]}
+    alone = pixels(api("/generate", one)[1]["image_base64"])
+    assert np.abs(alone.astype(int) - drawn[1].pixels).max() <= 2
+
+
+def test_not_steered_it_draws_the_prompt_by_the_seed_that_it_reports(api):
+    body = {"prompt": "a sea", "embedding": None, "embedding_type": "text"}
+    first = api("/generate", body)[1]
+    assert pixels(first["image_base64"]).shape == (64, 64, 3)
+    assert first["time_ms"] >= 0
+    again = api("/generate", body | {"seed": first["seed"]})[1]
+    other = api("/generate", body | {"seed": first["seed"] + 1})[1]
+    assert again["image_base64"] == first["image_base64"] != other["image_base64"]
+    large = api("/generate", body | {"width": 128, "height": 64, "steps": 1})[1]
+    assert pixels(large["image_base64"]).shape == (64, 128, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"prompt": None}, "prompt"),
+        ({"prompt": "x" * 5000}, "prompt"),
+        ({"embedding_type": "noise"}, "embedding_type"),
+        ({"embedding": [1.0, 2.0]}, "embedding"),
+        ({"embedding": [float("nan")] * 16}, "embedding"),
+        ({"embedding": ["a"]}, "embedding"),
+        ({"width": 65}, "width"),
+        ({"height": 1 << 40}, "height"),
+        ({"width": 4096}, "width"),
+        ({"steps": 0}, "steps"),
+        ({"seed": -1}, "seed"),
+        ({"guidance": 1e9}, "guidance"),
+        ({"delta_scale": 1e30}, "delta_scale"),
+    ],
+)
+def test_bad_input_is_named(api, changes, named):
+    status, answer = api("/generate", {"prompt": "a sea", "embedding_type": "pooled"} | changes)
+    assert status == 422
+    assert named in json.dumps(answer)
+
+
+def test_what_is_no_json_and_too_many_are_refused(api, settings):
+    assert api("/batch", {"prompt": "a sea", "embeddings": []})[0] == 422
+    assert api("/batch", {"prompt": "a sea", "embeddings": [[0.0]] * 65})[0] == 422
+    answer = Client().post("/generate", "{", content_type="application/json")
+    assert answer.status_code in (400, 422)
+
+
+def test_a_model_that_is_unknown_or_cannot_be_loaded_here(api):
+    status, answer = api("/model", {"model_id": "dall-e"})
+    assert (status, "model_id" in answer["detail"]) == (422, True)
+    status, answer = api("/model", {"model_id": "sd-turbo"})
+    assert status == 409
+    assert "NVIDIA GPU" in answer["detail"]
+    assert api("/health")[1]["model_loaded"] is False
+
+
+def test_what_could_not_be_drawn_says_why(api, monkeypatch):
+    monkeypatch.setattr("generation.pipelines.base.NEARLY_CONSTANT", 2.0)  # so that every picture counts as plain
+    status, answer = api("/batch", {"prompt": "a sea", "embedding_type": "pooled", "embeddings": vectors(16).tolist()})
+    assert status == 200
+    assert [image["image_base64"] for image in answer["images"]] == [None] * 3
+    assert "plain square" in answer["images"][0]["error"]
+    status, answer = api("/generate", {"prompt": "a sea"})
+    assert (status, "plain square" in answer["detail"]) == (422, True)
+
+
+def test_a_full_queue_turns_away_and_recovers(api):
+    body = {"prompt": "a sea"}
+    for _ in range(server.QUEUE):
+        server.service.places.acquire()
+    assert api("/generate", body)[0] == 429
+    assert api("/health")[0] == 200
+    server.service.places.release()
+    assert api("/generate", body)[0] == 200
+    assert api("/generate", body | {"width": 65})[0] == 422  # an error gives its place back
+    assert api("/generate", body)[0] == 200
+
+
+def test_with_a_token_nobody_draws_without_it(api, settings):
+    settings.IPO_GENERATION_TOKEN = "s3cret"
+    assert api("/health")[0] == 200
+    assert api("/models")[0] == 401
+    assert api("/generate", {"prompt": "a sea"})[0] == 401
+    assert api("/models", authorization="Bearer wrong")[0] == 401
+    assert api("/models", authorization="Bearer s3cret")[0] == 200
+
+
+def test_beyond_this_machine_it_wants_a_token(settings):
+    settings.IPO_GENERATION_TOKEN = ""
+    for host in ("0.0.0.0", "192.168.0.7", "example.org", "::"):
+        with pytest.raises(CommandError, match="IPO_GENERATION_TOKEN"):
+            call_command("generation_server", host=host)
+    with pytest.raises(CommandError, match="1 to 65535"):
+        call_command("generation_server", port=70_000)
+
+
+def test_the_real_process_answers_and_describes_itself(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "manage.py", "generation_server", "--port", str(port)]
+    environment = os.environ | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}  # it needs none
+    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
+        try:
+            for _ in range(300):
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+                        assert json.load(answer)["status"] == "ok"
+                    break
+                except OSError:
+                    assert process.poll() is None
+                    time.sleep(0.1)
+            else:
+                pytest.fail("The service did not answer.")
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=5) as answer:
+                assert {"/health", "/model", "/models", "/generate", "/batch"} == set(json.load(answer)["paths"])
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/docs", timeout=5) as page:
+                assert "https://" not in page.read().decode()  # nothing is fetched from elsewhere
+        finally:
+            process.terminate()
