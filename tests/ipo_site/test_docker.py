@@ -23,12 +23,14 @@ def test_app_brings_a_healthy_postgres_and_redis_with_it():
     waits = {name: how["condition"] for name, how in SERVICES["app"]["depends_on"].items()}
     assert waits == {"postgres": "service_healthy", "redis": "service_healthy"}
     assert all("healthcheck" in service for service in SERVICES.values())
-    compile(SERVICES["app"]["healthcheck"]["test"][-1], "healthcheck", "exec")
+    for name in ("app", "server"):
+        compile(SERVICES[name]["healthcheck"]["test"][-1], "healthcheck", "exec")
     assert SERVICES["app"]["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
 
 
 def test_nothing_listens_beyond_this_machine():
-    assert SERVICES["app"]["network_mode"] == "host"  # where the pages bind to 127.0.0.1, as a test of run sees to
+    # Where pages and service bind to 127.0.0.1: tests of both commands see to that.
+    assert {SERVICES[name]["network_mode"] for name in ("app", "server")} == {"host"}
     assert {SERVICES[name]["network_mode"] for name in ("postgres", "redis")} == {"none"}
     assert not any("ports" in service for service in SERVICES.values())
 
@@ -112,6 +114,17 @@ def test_nothing_private_gets_into_the_image():
     assert {".env", "data", ".git", ".venv"} <= set(ignored)
 
 
-def test_the_command_of_the_image_is_known():
-    (command,) = re.findall(r'^CMD \["python", "manage.py", "(\w+)"\]$', DOCKERFILE, re.MULTILINE)
-    assert (ROOT / "ipo_site" / "management" / "commands" / f"{command}.py").exists()
+def test_the_commands_are_known_with_their_options():
+    (of_image,) = re.findall(r'^CMD \["python", "manage.py", "(\w+)"\]$', DOCKERFILE, re.MULTILINE)
+    python, script, of_server, *options = SERVICES["server"]["command"]
+    assert (python, script) == ("python", "manage.py")
+    assert SERVICES["server"]["profiles"] == ["server"]
+    for command, arguments in ((of_image, []), (of_server, options)):
+        done = subprocess.run(
+            [sys.executable, script, command, *arguments, "--help"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert command in done.stdout
