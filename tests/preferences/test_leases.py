@@ -79,7 +79,7 @@ def test_missing_weights_fail_with_a_sentence_and_can_be_tried_again(client, bat
     settings.IPO_MODELS = {"tiny": replace(good, source="/nowhere", label="Gone")}
     drawing.draw_batch(batch.pk, manager, "gpu@a")
     page = client.get(f"/s/{batch.session_id}/").content.decode()
-    assert "The weights of Gone could not be read from /nowhere" in page
+    assert "Gone could not be loaded from /nowhere" in page
     settings.IPO_MODELS = {"tiny": good}
     client.post(f"/s/{batch.session_id}/1/retry")
     drawing.draw_batch(batch.pk, manager, "gpu@a")
