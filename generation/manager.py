@@ -1,7 +1,8 @@
 """ModelManager: the one door to drawing."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from generation.backends.base import Backend
 from generation.types import GenerationRequest, ModelSpec, Picture, Pixels, Vectors
@@ -21,6 +22,11 @@ class ModelManager:
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
         """Draw one forward pass: one Picture for each vector, in their order. Raises GenerationError."""
         return self._get_backend().generate(spec, request)
+
+    def generate_all(self, spec: ModelSpec, request: GenerationRequest, at_once: int) -> Iterator[Picture]:
+        """Draw a request of any size, `at_once` pictures in a forward pass, as they come. Raises GenerationError."""
+        for i in range(0, len(request.vectors), at_once):
+            yield from self.generate(spec, replace(request, vectors=request.vectors[i : i + at_once]))
 
     def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
         """What an encoder (a key of ENCODERS) sees in pictures: unit vectors [n, k]. Raises ModelUnavailable."""

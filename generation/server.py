@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -144,11 +144,7 @@ class Service:
         """The model, the seed, and a picture for each embedding; one that is not steered where there are none."""
         spec = self.current or self.load(settings.IPO_DEFAULT_MODEL)
         request = _request(spec, asked, embeddings)
-        size = max(1, spec.inference_batch)
-        pictures: list[Picture] = []
-        for i in range(0, len(request.vectors), size):
-            pictures += self.manager.generate(spec, replace(request, vectors=request.vectors[i : i + size]))
-        return spec, request.noise_seed, pictures
+        return spec, request.noise_seed, list(self.manager.generate_all(spec, request, max(1, spec.inference_batch)))
 
 
 service = Service()
@@ -208,7 +204,7 @@ def batch(request: HttpRequest, asked: Batch) -> GeneratedBatch:
 
 
 def unfit(name: str, message: str) -> HttpError:
-    """As pydantic words what does not fit: 422 with the field named."""
+    """For what fits the description, but not the model: 422 with the field named."""
     return HttpError(422, f"{name}: {message}")
 
 

@@ -53,7 +53,17 @@ class Latent(Space):
         return vectors.reshape(len(vectors), *self.shape(spec, width, height))
 
 
-class PooledEmbed(Space):
+class Embedding(Space):
+    """What is added to the prompt's embedding. Lengths mean the same in all of these spaces."""
+
+    is_noise = False
+    start_radius = 0.8
+    max_dist = 0.8
+    step_size = 0.02
+    ridge_alpha = 1.0
+
+
+class PooledEmbed(Embedding):
     """A vector, times the delta scale, added to the prompt's pooled embedding.
 
     Where a model has none, as Stable Diffusion, it is added to the embedding of every token.
@@ -61,11 +71,6 @@ class PooledEmbed(Space):
 
     key = "pooled_embed"
     label = "PooledEmbed"
-    is_noise = False
-    start_radius = 0.8
-    max_dist = 0.8
-    step_size = 0.02
-    ridge_alpha = 1.0
 
     def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
         return spec.pooled_size or spec.hidden_size
@@ -75,7 +80,7 @@ class PooledEmbed(Space):
         return np.asarray(vectors * np.float32(delta_scale))
 
 
-class PromptEmbed(Space):
+class PromptEmbed(Embedding):
     """The embedding of all tokens of the prompt: what is added to each is a part of the vector of its own.
 
     The sum of all squares is as in PooledEmbed with every token moved, so that a length means the same there and here.
@@ -83,11 +88,6 @@ class PromptEmbed(Space):
 
     key = "prompt_embed"
     label = "PromptEmbed"
-    is_noise = False
-    start_radius = 0.8
-    max_dist = 0.8
-    step_size = 0.02
-    ridge_alpha = 1.0
 
     def dimension(self, spec: ModelSpec, width: int, height: int) -> int:
         return spec.prompt_tokens * spec.hidden_size

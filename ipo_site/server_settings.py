@@ -8,7 +8,7 @@ INSTALLED_APPS = ["generation", "ninja", "django.contrib.staticfiles"]
 # The description at /docs brings its script along: nothing is fetched from elsewhere.
 MIDDLEWARE = ["whitenoise.middleware.WhiteNoiseMiddleware"]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
-# With a token it may listen beyond this machine, by whatever name.
-ALLOWED_HOSTS = ["*"] if env.GENERATION_TOKEN else ["127.0.0.1", "localhost", "[::1]"]
+if env.GENERATION_TOKEN:
+    ALLOWED_HOSTS = ["*"]  # it may listen beyond this machine, by whatever name
 # A batch of whole prompt embeddings as JSON.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 2**20

@@ -80,7 +80,8 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
         leases.renew_lease(lease, Batch.Phase.GENERATING)
         chunk = _chunk(pending, batch.inference_batch)
         vectors = [_vectors(one) for one in chunk]
-        pictures = iter(_draw_all(manager, spec, batch, np.concatenate(vectors), lost.is_set))
+        request = _request(batch, np.concatenate(vectors), lost.is_set)
+        pictures = manager.generate_all(spec, request, batch.inference_batch)
         drawn = []
         for candidate, tried in zip(chunk, vectors, strict=True):
             of_slot = list(islice(pictures, len(tried)))
@@ -101,13 +102,6 @@ def _vectors(candidate: Candidate) -> Vectors:
     """All that are drawn for a candidate [draws, d]."""
     first = np.frombuffer(bytes(candidate.vector or b""), "<f4")
     return np.frombuffer(first.tobytes() + bytes(candidate.alternatives or b""), "<f4").reshape(-1, len(first))
-
-
-def _draw_all(
-    manager: ModelManager, spec: ModelSpec, batch: Batch, vectors: Vectors, should_stop: Callable[[], bool]
-) -> Iterator[Picture]:
-    for i in range(0, len(vectors), batch.inference_batch):
-        yield from manager.generate(spec, _request(batch, vectors[i : i + batch.inference_batch], should_stop))
 
 
 def _take(candidate: Candidate, vector: Vectors, score: float | None, where: Where) -> None:

@@ -11,7 +11,7 @@ import torch
 from generation import registry
 from generation.backends.base import Backend
 from generation.encoders import Siglip
-from generation.errors import OutOfMemory
+from generation.errors import ModelUnavailable, OutOfMemory
 from generation.pipelines.base import Pipeline
 from generation.pipelines.flux import Flux
 from generation.pipelines.stable_diffusion import StableDiffusion
@@ -32,7 +32,12 @@ class LocalBackend(Backend):
                 return
             self._resident = None  # the old one first: two may not fit
             _free_memory()
-            self._resident = FAMILIES[spec.family].load(spec, _device())
+            device = _device()
+            if spec.needs_cuda and device == "cpu":
+                raise ModelUnavailable(
+                    f"{spec.label} needs an NVIDIA GPU, and this worker has none: choose another model."
+                )
+            self._resident = FAMILIES[spec.family].load(spec, device)
 
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
         with self._lock:

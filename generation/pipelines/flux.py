@@ -28,8 +28,6 @@ class Flux(Pipeline):
 
     @classmethod
     def load(cls, spec: ModelSpec, device: str) -> "Flux":
-        if spec.needs_cuda and device == "cpu":
-            raise ModelUnavailable(f"{spec.label} needs an NVIDIA GPU, and this worker has none: choose another model.")
         pipe = read(FluxPipeline, spec, **_quantized(spec))
         found = pipe.text_encoder_2.config.d_model, pipe.text_encoder.config.hidden_size
         if found != (spec.hidden_size, spec.pooled_size):

@@ -75,7 +75,8 @@ class PictureModel:
     def worth(self, looks: Looks) -> Floats:
         """Expected worth [n] of pictures, by the models that read none but these views."""
         able = [names for names in self.models if looks.keys() >= set(names)]
-        weights = np.exp([self._log_weight(names) - max(map(self._log_weight, able)) for names in able])
+        logs = np.array([self._log_weight(names) for names in able])
+        weights = np.exp(logs - logs.max())
         told = [self.models[names].value(self._seen(looks, names)) for names in able]
         return np.asarray(weights @ np.stack(told) / weights.sum())
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generation.bundled.scenes import paint, sample_scene
+from generation.descriptors import LUMINANCE
 from generation.encoders import Siglip
 
 Pictures = NDArray[np.uint8]  # [n, H, W, 3]
@@ -24,7 +25,7 @@ BRIGHTEST = 0.02  # share of the sky's pixels that are taken for the sun or moon
 
 def luminance(pictures: Pictures) -> Floats:
     """[n, H, W], by ITU-R BT.601, 0 to 255."""
-    return np.asarray(pictures @ np.array([0.299, 0.587, 0.114]))
+    return np.asarray(pictures @ np.array(LUMINANCE))
 
 
 def warm(pictures: Pictures) -> Floats:
