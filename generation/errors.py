@@ -21,5 +21,9 @@ class OutOfMemory(GenerationError):
     """The device had too little memory, even for one picture at a time."""
 
 
+class ServerUnavailable(GenerationError):
+    """The generation service does not answer, refuses, or has too much to do."""
+
+
 class Cancelled(GenerationError):
     """The caller asked to stop between two steps."""

@@ -93,6 +93,8 @@ SECRET_KEY = _secret_key(DATA_DIR)
 # More models, as JSON: {"key": {...}}; see the README.
 EXTRA_MODELS = os.environ.get("IPO_EXTRA_MODELS") or "{}"
 DEFAULT_MODEL = os.environ.get("IPO_DEFAULT_MODEL", "")
+# The generation service that draws for new sessions; empty: the workers themselves.
+GENERATION_SERVER = os.environ.get("IPO_GENERATION_SERVER", "").rstrip("/")
 # Who asks the generation service must know it; needed where that listens beyond this machine.
 GENERATION_TOKEN = os.environ.get("IPO_GENERATION_TOKEN", "")
 # Write the settings of a picture into its PNG.

@@ -3,7 +3,7 @@
 from ipo_site import env
 from ipo_site.settings import *  # noqa: F403
 
-ROOT_URLCONF = "generation.server"
+ROOT_URLCONF = "generation.server.urls"
 INSTALLED_APPS = ["generation", "ninja", "django.contrib.staticfiles"]
 # The description at /docs brings its script along: nothing is fetched from elsewhere.
 MIDDLEWARE = ["whitenoise.middleware.WhiteNoiseMiddleware"]

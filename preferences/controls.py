@@ -1,12 +1,15 @@
 """The controls: what a person can set, as typed columns. A session holds the present ones, each batch a copy."""
 
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import BaseConstraint, CheckConstraint, Q
 
 PROMPT_LIMIT = 2000
+DEFAULT_SERVER = "http://127.0.0.1:8580"
 
 # Smallest and largest value of each number; the form, the model's validation and the database all use these.
 RANGES: dict[str, tuple[float, float]] = {
@@ -65,6 +68,17 @@ class GenerationMode(models.TextChoices):
     SERVER = "server", "Server"
 
 
+def validate_server(text: str) -> None:
+    """Raises ValidationError. Django's own validator refuses the plain names that machines have at home."""
+    try:
+        parts = urlsplit(text)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address or "@" in parts.netloc or parts.query or parts.fragment or any(map(str.isspace, text)):
+        raise ValidationError(f"This is not the address of a server: it looks like {DEFAULT_SERVER}.")
+
+
 def _validators(name: str) -> list[Any]:
     low, high = RANGES[name]
     return [MinValueValidator(low), MaxValueValidator(high)]
@@ -115,10 +129,10 @@ class Controls(models.Model):
         "form_submit",
         "unrated_is_bad",
         "regenerate_all",
+        "generation_mode",
+        "server_url",
     )
-    # Kept for the methods that are not selectable yet; no form shows them.
-    RESERVED: ClassVar[tuple[str, ...]] = ("generation_mode", "server_url")
-    # Controls that only some value models listen to; the form hides them while another one is chosen.
+    # Controls that only some choices of another one listen to; the form hides them while none of these is chosen.
     ONLY_FOR: ClassVar[dict[str, tuple[str, ...]]] = {
         "draws_per_picture": ("bayesian",),
         "temperature": ("bayesian", "gaussian"),
@@ -129,6 +143,7 @@ class Controls(models.Model):
         "optimiser": ("bayesian", "ridge", "xgboost"),
         "optim_steps": ("bayesian", "ridge", "xgboost"),
         "step_size": ("bayesian", "ridge", "xgboost"),
+        "server_url": ("server",),
     }
 
     asking = models.CharField(
@@ -196,9 +211,15 @@ class Controls(models.Model):
         "Regen All", default=False, help_text="With Form Submit off: a vote redraws every unrated picture."
     )
     generation_mode = models.CharField(
-        "Generation mode", max_length=10, choices=GenerationMode.choices, default=GenerationMode.LOCAL
+        "Generation mode",
+        max_length=10,
+        choices=GenerationMode.choices,
+        default=GenerationMode.LOCAL,
+        help_text="Server: another machine draws (manage.py generation_server).",
     )
-    server_url = models.URLField("Server URL", default="http://127.0.0.1:8580", blank=True)
+    server_url = models.CharField(
+        "Server URL", max_length=200, default=DEFAULT_SERVER, blank=True, validators=[validate_server]
+    )
     xgboost_trees = _whole("xgboost_trees", "Trees", 50)
     xgboost_depth = _whole("xgboost_depth", "Depth", 8)
     xgboost_learning_rate = _number("xgboost_learning_rate", "Learning Rate", 0.1)
@@ -209,7 +230,12 @@ class Controls(models.Model):
 
     @classmethod
     def control_names(cls) -> tuple[str, ...]:
-        return cls.COMMON + cls.ADVANCED + cls.RESERVED
+        return cls.COMMON + cls.ADVANCED
+
+    @property
+    def server(self) -> str:
+        """The URL of the generation service that draws; empty where the worker itself does."""
+        return self.server_url if self.generation_mode == GenerationMode.SERVER else ""
 
     def controls(self) -> dict[str, Any]:
         """Every control's value by name."""

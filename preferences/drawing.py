@@ -59,7 +59,7 @@ def draw_batch(batch_id: int, manager: ModelManager, worker: str) -> None:
 def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: threading.Event) -> None:
     session = batch.session
     spec = registry.get(settings.IPO_MODELS, session.model)
-    manager.ensure_ready(spec)
+    manager.ensure_ready(spec, batch.server)
     eye = choosing.Eye(spec, manager)
     known: training.TrainingSet | None = None
     while True:
@@ -81,7 +81,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
         chunk = _chunk(pending, batch.inference_batch)
         vectors = [_vectors(one) for one in chunk]
         request = _request(batch, np.concatenate(vectors), lost.is_set)
-        pictures = manager.generate_all(spec, request, batch.inference_batch)
+        pictures = manager.generate_all(spec, request, batch.inference_batch, batch.server)
         drawn = []
         for candidate, tried in zip(chunk, vectors, strict=True):
             of_slot = list(islice(pictures, len(tried)))

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from generation import spaces
 from generation.types import ModelSpec
-from preferences.controls import PROMPT_LIMIT, Controls, Optimiser
+from preferences.controls import PROMPT_LIMIT, Controls, GenerationMode, Optimiser
 from preferences.models import Rating, Session
 
 SMALLEST_SIDE = 64
@@ -38,16 +38,21 @@ class LearningForm(forms.ModelForm[Session]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in (*Controls.ONLY_FOR, "asking"):
+        for name in (*Controls.ONLY_FOR, "asking", "generation_mode"):
             self.fields[name].required = False
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         self._fill({name: getattr(self.instance, name) for name in Controls.ONLY_FOR})
-        data["asking"] = data.get("asking") or self.instance.asking
+        for name in ("asking", "generation_mode", "server_url"):
+            if name not in self.errors:
+                data[name] = data.get(name) or getattr(self.instance, name)
         if data.get("value_model") not in Controls.ONLY_FOR["optimiser"]:
             data["optimiser"] = Optimiser.OWN  # this value model has no choice, and the form shows none
         return data
+
+    def clean_server_url(self) -> str:
+        return str(self.cleaned_data["server_url"]).rstrip("/")
 
     def _fill(self, defaults: Mapping[str, Any]) -> None:
         """Let what was left empty have its default."""
@@ -56,7 +61,7 @@ class LearningForm(forms.ModelForm[Session]):
                 self.cleaned_data[name] = value
 
     def _fields(self, names: Iterable[str]) -> list[tuple[forms.BoundField, str]]:
-        """Fields to show, each with the classes that tie it to the value models that listen to it."""
+        """Fields to show, each with the classes that tie it to the choices that listen to it."""
         return [(self[name], " ".join(f"for-{key}" for key in Controls.ONLY_FOR.get(name, ()))) for name in names]
 
 
@@ -104,6 +109,8 @@ class SessionForm(LearningForm):
         for name in FROM_SPACE:
             self._optional(name, getattr(spaces.LATENT, name))
         self.fields["prompt"].widget.attrs["placeholder"] = shown.example_prompt
+        if settings.IPO_GENERATION_SERVER:
+            self.initial.update(generation_mode=GenerationMode.SERVER, server_url=settings.IPO_GENERATION_SERVER)
 
     def _optional(self, name: str, default: float) -> None:
         field = self.fields[name]

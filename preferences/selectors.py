@@ -270,6 +270,6 @@ def last_search(session: Session) -> Search | None:
     return Search.objects.filter(session=session).first()
 
 
-def model_wanted() -> str:
-    """The model of the newest session: a worker that starts will most likely need it next. Empty without one."""
-    return Session.objects.order_by("-created_at").values_list("model", flat=True).first() or ""
+def last_started() -> Session | None:
+    """The newest session: a worker that starts will most likely need its model next."""
+    return Session.objects.order_by("-created_at").first()

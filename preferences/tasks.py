@@ -16,6 +16,7 @@ from generation import registry
 from generation.errors import GenerationError
 from generation.manager import ModelManager
 from preferences import leases, selectors, services
+from preferences.controls import DEFAULT_SERVER
 from preferences.models import Worker
 
 log = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ def sweep() -> None:
 @cache
 def model_manager() -> ModelManager:
     """The model slot of this worker process."""
-    return ModelManager()
+    server = settings.IPO_GENERATION_SERVER or DEFAULT_SERVER
+    return ModelManager({server: settings.IPO_GENERATION_TOKEN})
 
 
 @worker_process_init.connect
@@ -81,14 +83,17 @@ def _start_drawing_worker(sender: str = "", **_: Any) -> None:
 
 def _report(name: str) -> None:
     """Load the model that is wanted next, and say every few seconds how this worker fares."""
-    model = selectors.model_wanted() or settings.IPO_DEFAULT_MODEL
+    last = selectors.last_started()
+    model, server = (
+        (settings.IPO_DEFAULT_MODEL, settings.IPO_GENERATION_SERVER) if last is None else (last.model, last.server)
+    )
     state = {"state": Worker.State.LOADING, "model": model, "error": ""}
 
     def load() -> None:
         import preferences.drawing  # noqa: F401, PLC0415 - what the first batch would wait for
 
         try:
-            model_manager().ensure_ready(registry.get(settings.IPO_MODELS, model))
+            model_manager().ensure_ready(registry.get(settings.IPO_MODELS, model), server)
             state.update(state=Worker.State.READY)
         except GenerationError as error:
             state.update(state=Worker.State.FAILED, error=str(error))

@@ -1,5 +1,13 @@
-"""What every test may use: a tiny real pipeline, a user's browser without script, a session that waits to be drawn."""
+"""What every test may use: a tiny real pipeline, a generation service, a session that waits to be drawn."""
 
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,6 +35,41 @@ def tiny_model() -> str:
 @pytest.fixture(scope="session")
 def manager(tiny_model: str) -> ModelManager:
     return ModelManager()
+
+
+@dataclass(frozen=True)
+class Service:
+    url: str
+    token: str
+
+
+@pytest.fixture(scope="session")
+def generation_server(tiny_model: str) -> Iterator[Service]:
+    """The real HTTP generation service, in a process of its own; it needs no database."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    service = Service(f"http://127.0.0.1:{port}", "s3cret")
+    environment = os.environ | {
+        "IPO_GENERATION_TOKEN": service.token,
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "manage.py", "generation_server", "--port", str(port)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1], env=environment) as process:
+        try:
+            for _ in range(600):
+                try:
+                    with urllib.request.urlopen(f"{service.url}/health", timeout=5):
+                        break
+                except OSError:
+                    assert process.poll() is None, "The service ended by itself."
+                    time.sleep(0.1)
+            else:
+                pytest.fail("The service did not answer.")
+            yield service
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(autouse=True)

@@ -3,34 +3,29 @@
 import base64
 import io
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.http import StreamingHttpResponse
 from django.test import Client
 from PIL import Image
 
-from generation import server
+from generation.server import api as routes
+from generation.server.service import QUEUE, Service
 from generation.types import GenerationRequest
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.generation.requests import request_for
 
 
 @pytest.fixture
 def api(settings, tiny_model, monkeypatch):
     """Answers of the service: status and what the JSON says."""
-    settings.ROOT_URLCONF = "generation.server"
+    settings.ROOT_URLCONF = "generation.server.urls"
     settings.MIDDLEWARE = []
     settings.IPO_GENERATION_TOKEN = ""
-    monkeypatch.setattr(server, "service", server.Service())
+    monkeypatch.setattr(routes, "service", Service())
     client = Client()
 
     def ask(path: str, body: dict | None = None, **headers) -> tuple[int, dict]:
@@ -147,11 +142,11 @@ def test_what_could_not_be_drawn_says_why(api, monkeypatch):
 
 def test_a_full_queue_turns_away_and_recovers(api):
     body = {"prompt": "a sea"}
-    for _ in range(server.QUEUE):
-        server.service.places.acquire()
+    for _ in range(QUEUE):
+        routes.service.places.acquire()
     assert api("/generate", body)[0] == 429
     assert api("/health")[0] == 200
-    server.service.places.release()
+    routes.service.places.release()
     assert api("/generate", body)[0] == 200
     assert api("/generate", body | {"width": 65})[0] == 422  # an error gives its place back
     assert api("/generate", body)[0] == 200
@@ -175,27 +170,92 @@ def test_beyond_this_machine_it_wants_a_token(settings):
         call_command("generation_server", port=70_000)
 
 
-def test_the_real_process_answers_and_describes_itself(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "manage.py", "generation_server", "--port", str(port)]
-    environment = os.environ | {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing"}  # it needs none
-    with subprocess.Popen(command, cwd=ROOT, env=environment) as process:
-        try:
-            for _ in range(300):
-                try:
-                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
-                        assert json.load(answer)["status"] == "ok"
-                    break
-                except OSError:
-                    assert process.poll() is None
-                    time.sleep(0.1)
-            else:
-                pytest.fail("The service did not answer.")
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/openapi.json", timeout=5) as answer:
-                assert {"/health", "/model", "/models", "/generate", "/batch"} == set(json.load(answer)["paths"])
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/docs", timeout=5) as page:
-                assert "https://" not in page.read().decode()  # nothing is fetched from elsewhere
-        finally:
-            process.terminate()
+def test_the_real_process_describes_itself(generation_server):
+    with urllib.request.urlopen(f"{generation_server.url}/openapi.json", timeout=5) as answer:
+        assert {"/health", "/model", "/models", "/generate", "/batch", "/draw"} == set(json.load(answer)["paths"])
+    with urllib.request.urlopen(f"{generation_server.url}/docs", timeout=5) as page:
+        assert "https://" not in page.read().decode()  # nothing is fetched from elsewhere
+
+
+@pytest.fixture
+def draw(api):
+    """Ask for a drawing and get its stream, as Django's client leaves it to be read."""
+
+    def draw(steps: int = 200, **changes) -> StreamingHttpResponse:
+        body = {
+            "model_id": "tiny",
+            "prompt": "a sea",
+            "space": "pooled_embed",
+            "width": 64,
+            "height": 64,
+            "steps": steps,
+        }
+        body |= {"guidance": 1.0, "delta_scale": 1.0, "noise_seed": 1, "step_seed": 1}
+        body["vectors"] = base64.b64encode(vectors(16).tobytes()).decode()
+        return Client().post("/draw", json.dumps(body | changes), content_type="application/json")
+
+    return draw
+
+
+def free_places() -> int:
+    return routes.service.places._value
+
+
+def test_who_closes_the_connection_stops_the_drawing(draw, settings, db):
+    spec = settings.IPO_MODELS["tiny"]
+    stream = routes.service.stream(spec, request_for(spec, steps=200))
+    lines = iter(stream)
+    assert json.loads(next(lines)) == {"step": 1, "steps": 200}
+    assert free_places() == QUEUE - 1
+    stream.close()
+    told = [json.loads(line) for line in lines]
+    assert len(told) < 199
+    assert not any("images" in line for line in told)
+    assert free_places() == QUEUE
+    answer = draw(steps=200)  # and over HTTP: the answer closes its stream
+    next(iter(answer.streaming_content))
+    answer.close()
+    assert "images" in [json.loads(line) for line in draw(steps=2).streaming_content][-1]
+    assert free_places() == QUEUE
+
+
+def test_while_another_draws_it_says_that_it_lives(draw, monkeypatch):
+    monkeypatch.setattr("generation.server.service.HEARTBEAT", 0.01)
+    with routes.service.turn():
+        answer = draw(steps=2)
+        lines = iter(answer.streaming_content)
+        assert json.loads(next(lines)) == {}
+        assert free_places() == QUEUE - 2
+    assert "images" in [json.loads(line) for line in lines][-1]
+    assert free_places() == QUEUE
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"vectors": "no base64"},
+        {"vectors": ""},
+        {"vectors": base64.b64encode(b"abcde").decode()},
+        {"vectors": base64.b64encode(vectors(15).tobytes()).decode()},
+        {"vectors": base64.b64encode(np.full(16, np.nan, "<f4").tobytes()).decode()},
+        {"vectors": base64.b64encode(vectors(16, 65).tobytes()).decode()},
+        {"width": 65},
+        {"space": "text"},
+        {"model_id": "dall-e"},
+    ],
+)
+def test_a_drawing_that_does_not_fit_is_refused_before_it_waits(draw, changes):
+    answer = draw(**changes)
+    assert answer.status_code == 422
+    assert next(iter(changes)) in json.dumps(answer.json())
+    assert free_places() == QUEUE
+
+
+def test_what_happens_while_drawing_is_told_in_the_stream(draw, api):
+    answer = draw(model_id="sd-turbo", vectors=base64.b64encode(vectors(1024).tobytes()).decode())
+    (line,) = [json.loads(line) for line in answer.streaming_content]
+    assert line["status"] == 409
+    assert "NVIDIA GPU" in line["detail"]
+    for _ in range(QUEUE):
+        routes.service.places.acquire()
+    assert draw().status_code == 429

@@ -10,15 +10,16 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 
-from generation import server
+from generation.server import api as routes
+from generation.server.service import Service
 from ipo_site.wsgi import application
 
 EXAMPLES = int(os.environ.get("IPO_FUZZ_EXAMPLES", "20"))  # of each route, well-formed and ill-formed
 
 
 def test_whatever_is_sent_it_never_fails_by_itself(tiny_model, monkeypatch, settings):
-    monkeypatch.setattr(server, "service", server.Service())
-    settings.ROOT_URLCONF, settings.MIDDLEWARE, settings.IPO_GENERATION_TOKEN = "generation.server", [], ""
+    monkeypatch.setattr(routes, "service", Service())
+    settings.ROOT_URLCONF, settings.MIDDLEWARE, settings.IPO_GENERATION_TOKEN = "generation.server.urls", [], ""
     answers: Counter[tuple[str, int]] = Counter()
     for found in schemathesis.openapi.from_wsgi("/openapi.json", application).get_all_operations():
         operation = found.ok()

@@ -1,0 +1,90 @@
+"""Sessions whose pictures are drawn by a generation service: Generation mode and Server URL."""
+
+import io
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generation.manager import ModelManager
+from preferences import drawing, tasks
+from preferences.models import Batch, Session
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def knows_token(generation_server) -> ModelManager:
+    """A worker that was told the service's token."""
+    return ModelManager({generation_server.url: generation_server.token})
+
+
+def drawn(session: Session, manager: ModelManager) -> np.ndarray:
+    """The pictures of the first batch [n, H, W, 3]."""
+    batch = session.batches.get()
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.READY, batch.error
+    return np.stack([np.asarray(Image.open(io.BytesIO(one.image.read()))) for one in batch.candidates.order_by("slot")])
+
+
+def test_a_server_draws_what_this_machine_would(user, manager, knows_token, generation_server):
+    def start(**fields) -> Session:
+        session = factories.SessionFactory(owner=user, **fields)
+        Session.objects.filter(pk=session.pk).update(seed=5)
+        session.refresh_from_db()
+        return session
+
+    here = drawn(start(), manager)
+    there = drawn(start(generation_mode="server", server_url=generation_server.url), knows_token)
+    assert np.array_equal(here, there)
+    assert knows_token._local._resident is None  # only the encoder, which looks at the pictures, is loaded here
+
+
+def test_a_server_that_is_away_fails_the_batch_with_a_remedy_and_the_controls_change_it(client, user, manager):
+    session = factories.SessionFactory(owner=user, generation_mode="server", server_url="http://127.0.0.1:1")
+    batch = session.batches.get()
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    page = client.get(f"/s/{session.pk}/").content.decode()
+    assert "No generation server answers at http://127.0.0.1:1: start it there" in page
+    assert "drawn by http://127.0.0.1:1" in page
+    client.post(f"/s/{session.pk}/1/retry")
+    drawing.draw_batch(batch.pk, manager, "gpu@a")  # a batch keeps the controls it was asked for with
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.FAILED
+
+
+def test_the_form_takes_a_server_and_brings_the_installations_own(client, settings, tiny_model):
+    settings.IPO_GENERATION_SERVER = "http://gpu-box:8580"
+    page = client.get("/").content.decode()
+    assert "http://gpu-box:8580" in page
+    assert '<option value="server" selected>' in page
+    client.post("/", factories.start_form(generation_mode="server", server_url="https://10.0.0.7:9000/"))
+    assert Session.objects.get().server == "https://10.0.0.7:9000"
+
+
+def test_left_out_the_mode_is_local_and_the_address_stays(client, tiny_model):
+    client.post("/", factories.start_form())
+    session = Session.objects.get()
+    assert session.server == ""
+    assert urlsplit(session.server_url).port == 8580
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://box", "box:8580", "http://", "http://a b", "http://me:pw@box", "http://[::1"]
+)
+def test_what_is_no_address_is_refused(client, address):
+    answer = client.post("/", factories.start_form(generation_mode="server", server_url=address))
+    assert answer.status_code == 400
+    assert "This is not the address of a server" in answer.content.decode()
+
+
+def test_only_the_servers_own_address_gets_to_know_the_token(settings):
+    settings.IPO_GENERATION_TOKEN = "s3cret"
+    settings.IPO_GENERATION_SERVER = "http://gpu-box:8580"
+    manager = tasks.model_manager.__wrapped__()
+    headers = {url: manager._backend(url)._client.headers for url in ("http://gpu-box:8580", "http://elsewhere:8580")}
+    assert headers["http://gpu-box:8580"]["authorization"] == "Bearer s3cret"
+    assert "authorization" not in headers["http://elsewhere:8580"]
