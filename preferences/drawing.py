@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,17 +12,18 @@ import numpy as np
 from django.conf import settings
 from django.db import connection
 
-from generation import images, registry, spaces
+from generation import registry, spaces
 from generation.errors import Cancelled, GenerationError
 from generation.manager import ModelManager
-from generation.types import GenerationRequest, ModelSpec, Picture, Vectors
+from generation.types import GenerationRequest, ModelSpec, Vectors
 from preferences import choosing, leases, selectors, training
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Geometry
 from preferences.learning.layout import Shape, geometry_of
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.value_models import VALUE_MODELS, ValueModel
-from preferences.models import Batch, Candidate, OptimizerState, Session
+from preferences.models import Batch, Candidate, OptimizerState
+from preferences.saving import Saver
 
 log = logging.getLogger(__name__)
 
@@ -62,34 +63,41 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
     manager.ensure_ready(spec, batch.server)
     eye = choosing.Eye(spec, manager)
     known: training.TrainingSet | None = None
-    while True:
-        batch.refresh_from_db()  # a vote may have brought new attempts and new controls
-        pending = selectors.pending_candidates(batch.pk)
-        if not pending:
-            if leases.finish_batch(lease) or lost.is_set() or not leases.renew_lease(lease):
+    with Saver(batch, lease) as saver:
+        # Between two steps of a pass what is encoded of the last one is saved: the page shows it that much earlier.
+        def on_step(done: int, of: int) -> None:
+            if not saver.save():
+                lost.set()
+
+        while True:
+            batch.refresh_from_db()  # a vote may have brought new attempts and new controls
+            pending = [one for one in selectors.pending_candidates(batch.pk) if one not in saver]
+            if not pending:
+                if not saver.save(wait=True):
+                    return
+                if leases.finish_batch(lease) or lost.is_set() or not leases.renew_lease(lease):
+                    return
+                continue
+            where = _where(batch, spec)
+            unproposed = [candidate for candidate in pending if candidate.vector is None]
+            if known is None or unproposed:
+                leases.renew_lease(lease, Batch.Phase.LEARNING)
+                known = training.training_set(session, where.geometry.dimension)
+                liked = choosing.liked(batch, spec, known)
+            if unproposed and not _propose(batch, where, lease, unproposed, known, liked):
                 return
-            continue
-        where = _where(batch, spec)
-        unproposed = [candidate for candidate in pending if candidate.vector is None]
-        if known is None or unproposed:
-            leases.renew_lease(lease, Batch.Phase.LEARNING)
-            known = training.training_set(session, where.geometry.dimension)
-            liked = choosing.liked(batch, spec, known)
-        if unproposed and not _propose(batch, where, lease, unproposed, known, liked):
-            return
-        leases.renew_lease(lease, Batch.Phase.GENERATING)
-        chunk = _chunk(pending, batch.inference_batch)
-        vectors = [_vectors(one) for one in chunk]
-        request = _request(batch, np.concatenate(vectors), lost.is_set)
-        pictures = manager.generate_all(spec, request, batch.inference_batch, batch.server)
-        drawn = []
-        for candidate, tried in zip(chunk, vectors, strict=True):
-            of_slot = list(islice(pictures, len(tried)))
-            chosen = choosing.choose(of_slot, eye, liked)
-            _take(candidate, tried[chosen.place], chosen.score, where)
-            drawn.append(_files(session, batch, candidate, of_slot[chosen.place], chosen.looks))
-        if not leases.finish_candidates(lease, drawn):
-            return
+            leases.renew_lease(lease, Batch.Phase.GENERATING)
+            chunk = _chunk(pending, batch.inference_batch)
+            vectors = [_vectors(one) for one in chunk]
+            request = replace(_request(batch, np.concatenate(vectors)), on_step=on_step, should_stop=lost.is_set)
+            pictures = manager.generate_all(spec, request, batch.inference_batch, batch.server)
+            for candidate, tried in zip(chunk, vectors, strict=True):
+                of_slot = list(islice(pictures, len(tried)))
+                chosen = choosing.choose(of_slot, eye, liked)
+                _take(candidate, tried[chosen.place], chosen.score, where)
+                saver.add(candidate, of_slot[chosen.place], chosen.looks)
+            if not saver.save():
+                return
 
 
 def _chunk(pending: list[Candidate], inference_batch: int) -> list[Candidate]:
@@ -166,7 +174,7 @@ def _previous(batch: Batch) -> ValueModel | None:
     return None if saved is None else kind.load(saved)
 
 
-def _request(batch: Batch, vectors: Vectors, should_stop: Callable[[], bool]) -> GenerationRequest:
+def _request(batch: Batch, vectors: Vectors) -> GenerationRequest:
     session = batch.session
     return GenerationRequest(
         prompt=session.prompt,
@@ -180,31 +188,7 @@ def _request(batch: Batch, vectors: Vectors, should_stop: Callable[[], bool]) ->
         delta_scale=batch.delta_scale,
         noise_seed=batch.noise_seed,
         step_seed=batch.noise_seed,
-        should_stop=should_stop,
     )
-
-
-def _files(
-    session: Session, batch: Batch, candidate: Candidate, picture: Picture, looks: dict[str, Vectors]
-) -> leases.Drawn:
-    if picture.pixels is None:
-        return leases.Drawn(candidate, error=picture.error)
-    about = {
-        "prompt": session.prompt,
-        "negative_prompt": session.negative_prompt,
-        "model": session.model,
-        "space": session.space,
-        "steps": batch.diff_steps,
-        "guidance": batch.guidance,
-        "delta_scale": batch.delta_scale,
-        "noise_seed": batch.noise_seed,
-        "session": str(session.pk),
-        "batch": batch.number,
-        "candidate": candidate.slot,
-        "attempt": candidate.attempt,
-    }
-    png = images.to_png(picture.pixels, about if settings.IPO_EMBED_SETTINGS else None)
-    return leases.Drawn(candidate, png, images.to_thumbnail(picture.pixels), looks=looks)
 
 
 @contextmanager

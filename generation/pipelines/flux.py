@@ -28,7 +28,7 @@ class Flux(Pipeline):
 
     @classmethod
     def load(cls, spec: ModelSpec, device: str) -> "Flux":
-        pipe = read(FluxPipeline, spec, **_quantized(spec))
+        pipe = read(FluxPipeline, spec, **quantized(spec))
         found = pipe.text_encoder_2.config.d_model, pipe.text_encoder.config.hidden_size
         if found != (spec.hidden_size, spec.pooled_size):
             raise ModelUnavailable(
@@ -78,7 +78,7 @@ class Flux(Pipeline):
         return torch.from_numpy(np.array(array)).to(self.pipe.device, self.pipe.transformer.dtype)
 
 
-def _quantized(spec: ModelSpec) -> dict[str, Any]:
+def quantized(spec: ModelSpec) -> dict[str, Any]:
     """Options of from_pretrained. Four-bit NormalFloat (Dettmers et al. 2023) saves memory, not time."""
     if spec.quantization != "nf4":
         return {}

@@ -6,9 +6,12 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
+from generation.errors import GenerationError
+from generation.manager import ModelManager
 from ipo_site import env
 from ipo_site.benchmarks.journey import Visitor
 
@@ -36,7 +39,21 @@ class Command(BaseCommand):
         learning.add_argument("--from-kept", action="store_true", help="go on from the trials that are kept there")
         learning.add_argument("--processes", type=int, default=2, help="sessions simulated at once, one thread each")
         proposal = kinds.add_parser("proposal", help="seconds and memory of one proposal in 16,384 dimensions")
-        for part in (journey, learning, proposal):
+        batch = kinds.add_parser("batch", help="how fast a model draws, by the number of pictures in a forward pass")
+        models = kinds.add_parser("models", help="the same of each model that can be loaded here")
+        pipeline = kinds.add_parser("pipeline", help="from request to files, beside bare calls of diffusers")
+        for part in (batch, models, pipeline):
+            part.add_argument("--steps", type=int, help="denoising steps, if not the model's own")
+            part.add_argument("--rounds", type=int, default=5, help="how often each is timed; the median counts")
+            part.add_argument(
+                "--random-weights",
+                action="store_true",
+                help="build the architecture with random weights, as fast as the real ones: nothing is downloaded",
+            )
+        for part in (batch, pipeline):
+            part.add_argument("--model", default=settings.IPO_DEFAULT_MODEL, choices=settings.IPO_MODELS)
+        pipeline.add_argument("--size", type=int, default=16, help="pictures in the request")
+        for part in (journey, learning, proposal, batch, models, pipeline):
             part.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
             part.add_argument("--check", action="store_true", help="exit status 1 if a figure is missed")
 
@@ -67,6 +84,58 @@ class Command(BaseCommand):
             self.stdout.write("{arm}: {seconds:.2f} s (worst {worst:.2f} s), {megabytes:.0f} MB".format(**row))
         write(json, found)
         return proposal.missed(found)
+
+    def batch(self, json: Path | None, model: str, rounds: int, **options: Any) -> list[str]:
+        from ipo_site.benchmarks.speed import measure  # noqa: PLC0415 - torch
+
+        work = self.work(model, **options)
+        self.stdout.write(f"{work.spec.label}, {work.steps} steps")
+        rows = []
+        for row in measure.by_size(work, ModelManager(), rounds):
+            self.stdout.write(
+                "{size:>2} at once: {seconds:.2f} s, {images_per_second:.2f} img/s, {megabytes:.0f} MB".format(**row)
+            )
+            rows.append(row)
+        write(json, {"model": work.spec.label, "steps": work.steps, "sizes": rows})
+        return []
+
+    def models(self, json: Path | None, rounds: int, **options: Any) -> list[str]:
+        from ipo_site.benchmarks.speed import measure  # noqa: PLC0415
+
+        manager, rows = ModelManager(), []
+        for key in settings.IPO_MODELS:
+            try:
+                work = self.work(key, **options)
+                (row,) = measure.by_size(work, manager, rounds, sizes=(4,))
+            except GenerationError as error:
+                self.stdout.write(f"{key}: {error}")
+                continue
+            rows.append({"model": work.spec.label, "steps": work.steps, **row})
+            self.stdout.write(
+                "{model}, {steps} steps: {images_per_second:.2f} img/s, {megabytes:.0f} MB".format(**rows[-1])
+            )
+        write(json, rows)
+        return []
+
+    def pipeline(self, json: Path | None, model: str, rounds: int, size: int, **options: Any) -> list[str]:
+        from ipo_site.benchmarks.speed import measure  # noqa: PLC0415
+
+        work = self.work(model, **options)
+        found = measure.against_bare(work, ModelManager(), size, rounds)
+        self.stdout.write(measure.summary(work, found))
+        write(json, {"model": work.spec.label, "steps": work.steps, **found})
+        return measure.missed(found)
+
+    def work(self, model: str, steps: int | None, random_weights: bool, **options: Any) -> Any:
+        """What is drawn. Raises CommandError for a number of steps that is none."""
+        from ipo_site.benchmarks.speed import full_size, measure  # noqa: PLC0415
+
+        spec = settings.IPO_MODELS[model]
+        if steps is not None and steps < 1:
+            raise CommandError(f"--steps is {steps}: give 1 or more.")
+        if random_weights:
+            spec = full_size.written(spec, env.DATA_DIR / "benchmarks" / f"random-{spec.key}")
+        return measure.Work(spec, steps or spec.steps)
 
     def learning(self, json: Path | None, only: str | None, **options: Any) -> list[str]:
         problems, figures = [], {}

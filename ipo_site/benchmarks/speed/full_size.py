@@ -1,0 +1,128 @@
+"""The full-size architectures with random weights: speed does not depend on the values.
+
+So a machine without the weights, or without a network, can measure the models, honestly labelled. The configurations
+are those that the models' own repositories publish.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DiffusionPipeline,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
+
+from generation.types import ModelSpec
+
+AUTOENCODER: dict[str, Any] = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+}
+SD_TURBO: dict[str, dict[str, Any]] = {
+    "unet": {
+        "sample_size": 64,
+        "attention_head_dim": (5, 10, 20, 20),
+        "cross_attention_dim": 1024,
+        "use_linear_projection": True,
+    },
+    "vae": {**AUTOENCODER, "sample_size": 768},
+    "text_encoder": {
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 23,
+        "num_attention_heads": 16,
+    },
+}
+FLUX: dict[str, dict[str, Any]] = {
+    "transformer": {},  # its defaults are those of FLUX.1
+    "vae": {
+        **AUTOENCODER,
+        "latent_channels": 16,
+        "use_quant_conv": False,
+        "use_post_quant_conv": False,
+        "scaling_factor": 0.3611,
+        "shift_factor": 0.1159,
+        "sample_size": 1024,
+    },
+    "text_encoder": {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12},
+    "text_encoder_2": {
+        "d_model": 4096,
+        "d_ff": 10240,
+        "num_layers": 24,
+        "num_heads": 64,
+        "feed_forward_proj": "gated-gelu",
+    },
+}
+LETTERS = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+CLIP_WORDS = 49408
+
+
+def written(spec: ModelSpec, folder: Path) -> ModelSpec:
+    """The spec of the same architecture in `folder`, written there if it is not yet. Its label says what it is."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if not (folder / "model_index.json").exists():
+        dtype = torch.get_default_dtype()
+        torch.set_default_dtype(getattr(torch, spec.dtype))
+        try:
+            with torch.random.fork_rng(), torch.device(device):
+                torch.manual_seed(0)
+                pipe = build(spec)
+        finally:
+            torch.set_default_dtype(dtype)
+        # Moved to its name when it is whole: what a kill leaves is not taken for a model.
+        draft = folder.with_name(f"{folder.name}.part")
+        pipe.save_pretrained(draft, safe_serialization=True)
+        draft.rename(folder)
+    return replace(spec, source=str(folder), label=f"{spec.label}, random weights", encoder="")
+
+
+def build(spec: ModelSpec) -> DiffusionPipeline:
+    """On the default device and of the default dtype."""
+    if spec.family == "flux":
+        return FluxPipeline(
+            scheduler=FlowMatchEulerDiscreteScheduler(),
+            vae=AutoencoderKL(**FLUX["vae"]),
+            text_encoder=_clip(FLUX["text_encoder"]),
+            tokenizer=_clip_tokenizer(),
+            text_encoder_2=T5EncoderModel(T5Config(vocab_size=32128, d_kv=64, **FLUX["text_encoder_2"])),
+            tokenizer_2=T5Tokenizer(
+                vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)] + [(one, -3.0) for one in LETTERS],
+                extra_ids=0,
+            ),
+            transformer=FluxTransformer2DModel(**FLUX["transformer"], guidance_embeds=spec.guidance > 0),
+        )
+    return StableDiffusionPipeline(
+        unet=UNet2DConditionModel(**SD_TURBO["unet"]),
+        vae=AutoencoderKL(**SD_TURBO["vae"]),
+        text_encoder=_clip(SD_TURBO["text_encoder"]),
+        tokenizer=_clip_tokenizer(),
+        scheduler=EulerDiscreteScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="trailing"
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def _clip(config: dict[str, Any]) -> CLIPTextModel:
+    ends = {"bos_token_id": CLIP_WORDS - 2, "eos_token_id": CLIP_WORDS - 1, "pad_token_id": CLIP_WORDS - 1}
+    return CLIPTextModel(CLIPTextConfig(vocab_size=CLIP_WORDS, **ends, **config))
+
+
+def _clip_tokenizer() -> CLIPTokenizer:
+    """Reads letters; the ids of its ends are those of the real one."""
+    words = {word: number for number, word in enumerate([*LETTERS, *(letter + "</w>" for letter in LETTERS)])}
+    words |= {"<|startoftext|>": CLIP_WORDS - 2, "<|endoftext|>": CLIP_WORDS - 1}
+    return CLIPTokenizer(vocab=words, merges=[], model_max_length=77)

@@ -1,0 +1,84 @@
+"""What a drawing worker does with chosen pictures: encode them beside the next forward pass, and save them."""
+
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from django.conf import settings
+
+from generation import images
+from generation.types import Picture
+from preferences import leases
+from preferences.models import Batch, Candidate
+
+
+class Saver:
+    """Encodes in threads of its own, and writes to the database in the thread that draws, between two steps."""
+
+    def __init__(self, batch: Batch, lease: leases.Lease) -> None:
+        self._batch = batch
+        self._lease = lease
+        self._threads = ThreadPoolExecutor(images.THREADS, "encode")
+        self._under_way: dict[int, Future[leases.Drawn]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """What was drawn is saved, also where drawing failed or the batch is not wanted any longer."""
+        try:
+            self.save(wait=True)
+        finally:
+            self._threads.shutdown()
+
+    def __contains__(self, candidate: Candidate) -> bool:
+        """Whether it is drawn, but not saved yet."""
+        return candidate.pk in self._under_way
+
+    def add(self, candidate: Candidate, picture: Picture, looks: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Begin to encode the picture of a candidate. `looks` is what is seen in it [k], by view."""
+        about = _about(self._batch, candidate) if settings.IPO_EMBED_SETTINGS else None
+        self._under_way[candidate.pk] = self._threads.submit(_encoded, candidate, picture, about, looks)
+
+    def save(self, *, wait: bool = False) -> bool:
+        """Save what is encoded; all, if one waits for it. False when the lease was lost."""
+        done = [future for future in self._under_way.values() if wait or future.done()]
+        if not done:
+            return True
+        drawn = [future.result() for future in done]
+        for item in drawn:
+            del self._under_way[item.candidate.pk]
+        return leases.finish_candidates(self._lease, drawn)
+
+
+def _encoded(
+    candidate: Candidate,
+    picture: Picture,
+    about: dict[str, object] | None,
+    looks: Mapping[str, npt.NDArray[np.float32]],
+) -> leases.Drawn:
+    if picture.pixels is None:
+        return leases.Drawn(candidate, error=picture.error)
+    files = images.encode(picture.pixels, about)
+    return leases.Drawn(candidate, files.png, files.thumbnail, looks=looks)
+
+
+def _about(batch: Batch, candidate: Candidate) -> dict[str, object]:
+    """What a PNG says of how it was drawn."""
+    session = batch.session
+    return {
+        "prompt": session.prompt,
+        "negative_prompt": session.negative_prompt,
+        "model": session.model,
+        "space": session.space,
+        "steps": batch.diff_steps,
+        "guidance": batch.guidance,
+        "delta_scale": batch.delta_scale,
+        "noise_seed": batch.noise_seed,
+        "session": str(session.pk),
+        "batch": batch.number,
+        "candidate": candidate.slot,
+        "attempt": candidate.attempt,
+    }
