@@ -85,6 +85,25 @@ BUILTIN: dict[str, ModelSpec] = {
         guidance=3.5,
         **FLUX,
     ),
+    # In four bits already, as one file each: a third of the download, and no licence to accept before it.
+    "flux-schnell-nf4": ModelSpec(
+        key="flux-schnell-nf4",
+        label="FLUX.1 schnell, one file in NF4 (512 px, needs CUDA)",
+        single_file="duuuuuuuden/flux1-schnell-nf4-v2/*.safetensors",
+        source="black-forest-labs/FLUX.1-schnell",
+        steps=4,
+        guidance=0.0,
+        **FLUX,
+    ),
+    "flux-dev-nf4": ModelSpec(
+        key="flux-dev-nf4",
+        label="FLUX.1 dev, one file in NF4 (512 px, needs CUDA)",
+        single_file="lllyasviel/flux1-dev-bnb-nf4/flux1-dev-bnb-nf4-v2.safetensors",
+        source="diffusers/FLUX.1-dev-bnb-4bit",
+        steps=20,
+        guidance=3.5,
+        **FLUX,
+    ),
 }
 
 

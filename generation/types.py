@@ -34,7 +34,10 @@ class ModelSpec:
     prompt_tokens: int = 77  # of the prompt that the model reads, and hidden_size numbers for each
     pooled_size: int = 0  # of the embedding of the prompt as a whole, where the model has one
     scheduler: Literal["own", "lcm"] = "own"
-    quantization: Literal["", "nf4"] = ""  # on loading, of the parts that are not stored so; by bitsandbytes
+    quantization: Literal["", "nf4"] = ""  # of the large parts, once, and then kept; by bitsandbytes
+    # All parts in one file, as Forge and ComfyUI have it: a path, or owner/name/file of a Hugging Face repository.
+    # Configurations, tokenizers and scheduler are then taken from `source`.
+    single_file: str = ""
     latent_channels: int = 4
     latent_downsampling: int = 8
     largest_side: int = 1024

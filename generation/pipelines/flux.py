@@ -1,21 +1,22 @@
 """The FLUX family: schnell, dev, and whatever else diffusers loads as one."""
 
-from importlib.util import find_spec
+import logging
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import FluxPipeline
-from diffusers.quantizers import PipelineQuantizationConfig
 
 from generation import spaces
 from generation.errors import GenerationError, ModelUnavailable
 from generation.pipelines.base import Pipeline, after_step, decoded, generators
-from generation.pipelines.loading import read
+from generation.pipelines.loading import file_of, read
+from generation.pipelines.quantization import kept_folder, need_bitsandbytes, options, written_once
+from generation.pipelines.single_file import convert
 from generation.types import GenerationRequest, ModelSpec, Picture
 
-# What makes up nearly all of the weights. T5 alone is 9.5 GB in bfloat16.
-LARGE_PARTS = ["transformer", "text_encoder_2"]
+log = logging.getLogger(__name__)
 
 
 class Flux(Pipeline):
@@ -28,7 +29,7 @@ class Flux(Pipeline):
 
     @classmethod
     def load(cls, spec: ModelSpec, device: str) -> "Flux":
-        pipe = read(FluxPipeline, spec, **quantized(spec))
+        pipe = _read(spec)
         found = pipe.text_encoder_2.config.d_model, pipe.text_encoder.config.hidden_size
         if found != (spec.hidden_size, spec.pooled_size):
             raise ModelUnavailable(
@@ -78,21 +79,23 @@ class Flux(Pipeline):
         return torch.from_numpy(np.array(array)).to(self.pipe.device, self.pipe.transformer.dtype)
 
 
-def quantized(spec: ModelSpec) -> dict[str, Any]:
-    """Options of from_pretrained. Four-bit NormalFloat (Dettmers et al. 2023) saves memory, not time."""
-    if spec.quantization != "nf4":
-        return {}
-    if find_spec("bitsandbytes") is None:
-        raise ModelUnavailable(
-            f"{spec.label} needs bitsandbytes: install it (pip install -e '.[cuda]'), and try again."
-        )
-    config = PipelineQuantizationConfig(
-        quant_backend="bitsandbytes_4bit",
-        quant_kwargs={
-            "load_in_4bit": True,
-            "bnb_4bit_quant_type": "nf4",
-            "bnb_4bit_compute_dtype": getattr(torch, spec.dtype),
-        },
-        components_to_quantize=LARGE_PARTS,
-    )
-    return {"quantization_config": config}
+def _read(spec: ModelSpec) -> FluxPipeline:
+    """The pipeline on the CPU; in four bits from where it is kept, after the first time."""
+    if spec.quantization == "nf4":
+        need_bitsandbytes(spec.label)
+    folder = kept_folder(spec)
+    kept = replace(spec, source=str(folder))
+    if spec.single_file:
+        convert(file_of(spec), spec.source, folder, dtype=spec.dtype, quantize=spec.quantization == "nf4")
+        return read(FluxPipeline, kept)
+    if not spec.quantization:
+        return read(FluxPipeline, spec)
+    pipe = None
+    try:
+        with written_once(folder) as draft:
+            if draft is not None:
+                pipe = read(FluxPipeline, spec, **options(spec))
+                pipe.save_pretrained(draft, safe_serialization=True)
+    except OSError as error:
+        log.warning("%s is quantised anew at each start: it could not be kept as %s (%s).", spec.label, folder, error)
+    return read(FluxPipeline, kept) if pipe is None else pipe

@@ -1,12 +1,13 @@
 """Reading a pipeline's weights, and saying in one sentence why they could not be read."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
-from huggingface_hub import constants
+from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     LocalEntryNotFoundError,
@@ -31,6 +32,26 @@ def read(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -> Any:
         raise ModelUnavailable(why_not(spec, error)) from error
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def file_of(spec: ModelSpec) -> Path:
+    """The spec's single file, fetched if need be: a path, or owner/name/file of a repository.
+
+    The file may be a pattern (owner/name/*.safetensors) that fits one file. Raises ModelUnavailable with a remedy.
+    """
+    if Path(spec.single_file).is_file():
+        return Path(spec.single_file)
+    owner, name, pattern = (*spec.single_file.split("/", 2), "", "")[:3]
+    repository = replace(spec, source=f"{owner}/{name}")
+    try:
+        found = sorted(Path(snapshot_download(repository.source, allow_patterns=[pattern])).glob(pattern or "*"))
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(why_not(repository, error)) from error
+    if len(found) != 1:
+        raise ModelUnavailable(
+            f"{spec.label} could not be loaded: {len(found)} files of {repository.source} fit “{pattern}”: name one."
+        )
+    return found[0]
 
 
 def why_not(spec: ModelSpec, error: BaseException) -> str:

@@ -1,17 +1,21 @@
 """The FLUX family, on a small pipeline of the same classes, saved and loaded through the same code."""
 
+import os
+import shutil
 import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from diffusers import FluxPipeline
 
 from generation import spaces
 from generation.backends.local import LocalBackend
 from generation.errors import GenerationError, ModelUnavailable
 from generation.manager import ModelManager
 from generation.pipelines.flux import Flux
+from generation.pipelines.quantization import kept_folder
 from generation.types import ModelSpec
 from tests.generation import tiny_flux
 from tests.generation.requests import pixels, request_for
@@ -73,15 +77,6 @@ def test_both_families_in_turn_and_the_old_one_is_freed(spec, settings, tiny_mod
     assert np.array_equal(first, pixels(backend, spec, request_for(spec)))
 
 
-@pytest.fixture
-def bitsandbytes_on_the_cpu(monkeypatch):
-    """diffusers quantises for a GPU only; bitsandbytes itself works here as well."""
-    from diffusers.quantizers.bitsandbytes import BnB4BitDiffusersQuantizer
-
-    monkeypatch.setattr(BnB4BitDiffusersQuantizer, "validate_environment", lambda self, *args, **kwargs: None)
-    monkeypatch.setattr(BnB4BitDiffusersQuantizer, "update_device_map", lambda self, device_map: {"": "cpu"})
-
-
 def test_nf4_quantises_the_transformer_and_t5_and_little_else(spec, bitsandbytes_on_the_cpu):
     from bitsandbytes.nn import Linear4bit
 
@@ -99,7 +94,38 @@ def test_nf4_quantises_the_transformer_and_t5_and_little_else(spec, bitsandbytes
     assert 0 < np.abs(four_bits - full).mean() < np.abs(full[0] - full[1]).mean()  # the same picture, a little off
 
 
+def drawn(flux: Flux) -> np.ndarray:
+    return np.stack([picture.pixels for picture in flux.generate(request_for(flux.spec))]).astype(int)
+
+
+def test_what_was_quantised_once_is_kept(spec, bitsandbytes_on_the_cpu, monkeypatch, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(spec.source, source)
+    four_bits = replace(spec, source=str(source), quantization="nf4")
+    first = drawn(Flux.load(four_bits, "cpu"))
+    folder = kept_folder(four_bits)
+    sizes = [sum(file.stat().st_size for file in (where / "transformer").iterdir()) for where in (folder, source)]
+    assert sizes[0] < sizes[1] / 3
+    shutil.rmtree(source / "transformer")  # the source is not read again
+    assert np.array_equal(drawn(Flux.load(four_bits, "cpu")), first)
+    # So a folder that others quantised, in the layout of diffusers, is read as it is.
+    assert np.array_equal(drawn(Flux.load(replace(spec, source=str(folder)), "cpu")), first)
+    os.utime(source / "model_index.json", (1, 1))
+    assert kept_folder(four_bits) != folder  # another source, another folder
+
+
+def test_it_draws_all_the_same_where_nothing_can_be_kept(spec, bitsandbytes_on_the_cpu, monkeypatch, caplog):
+    def full(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(FluxPipeline, "save_pretrained", full)
+    four_bits = replace(spec, quantization="nf4")
+    assert drawn(Flux.load(four_bits, "cpu")).shape == (3, 64, 64, 3)
+    assert "quantised anew at each start" in caplog.text
+    assert not list(kept_folder(four_bits).parent.glob("*/"))
+
+
 def test_without_bitsandbytes_it_says_what_to_install(spec, monkeypatch):
-    monkeypatch.setattr("generation.pipelines.flux.find_spec", lambda name: None)
+    monkeypatch.setattr("generation.pipelines.quantization.find_spec", lambda name: None)
     with pytest.raises(ModelUnavailable, match=r"pip install -e '\.\[cuda\]'"):
         Flux.load(replace(spec, quantization="nf4"), "cpu")

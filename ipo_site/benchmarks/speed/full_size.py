@@ -21,6 +21,7 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
+from generation.pipelines.quantization import written_once
 from generation.types import ModelSpec
 
 AUTOENCODER: dict[str, Any] = {
@@ -70,20 +71,17 @@ CLIP_WORDS = 49408
 
 def written(spec: ModelSpec, folder: Path) -> ModelSpec:
     """The spec of the same architecture in `folder`, written there if it is not yet. Its label says what it is."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    if not (folder / "model_index.json").exists():
-        dtype = torch.get_default_dtype()
-        torch.set_default_dtype(getattr(torch, spec.dtype))
-        try:
-            with torch.random.fork_rng(), torch.device(device):
-                torch.manual_seed(0)
-                pipe = build(spec)
-        finally:
-            torch.set_default_dtype(dtype)
-        # Moved to its name when it is whole: what a kill leaves is not taken for a model.
-        draft = folder.with_name(f"{folder.name}.part")
-        pipe.save_pretrained(draft, safe_serialization=True)
-        draft.rename(folder)
+    with written_once(folder) as draft:
+        if draft is not None:
+            dtype = torch.get_default_dtype()
+            torch.set_default_dtype(getattr(torch, spec.dtype))
+            try:
+                with torch.random.fork_rng(), torch.device("cuda" if torch.cuda.is_available() else "cpu"):
+                    torch.manual_seed(0)
+                    pipe = build(spec)
+            finally:
+                torch.set_default_dtype(dtype)
+            pipe.save_pretrained(draft, safe_serialization=True)
     return replace(spec, source=str(folder), label=f"{spec.label}, random weights", encoder="")
 
 

@@ -20,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from generation import images, spaces
 from generation.manager import ModelManager
-from generation.pipelines.flux import quantized
+from generation.pipelines.quantization import options
 from generation.types import GenerationRequest, ModelSpec, Picture
 
 SIZES = (1, 2, 4, 8, 16)
@@ -171,7 +171,7 @@ def _bare(spec: ModelSpec, device: str) -> DiffusionPipeline:
     """The pipeline as diffusers itself loads it, with the same precision, quantisation and scheduler."""
     dtype = getattr(torch, spec.dtype)
     if spec.family == "flux":
-        pipe = FluxPipeline.from_pretrained(spec.source, dtype=dtype, **quantized(spec))
+        pipe = FluxPipeline.from_pretrained(spec.source, dtype=dtype, **options(spec))
     else:
         pipe = StableDiffusionPipeline.from_pretrained(spec.source, dtype=dtype, safety_checker=None)
         if spec.scheduler == "lcm":

@@ -1,0 +1,73 @@
+"""Weights in four bits: made once, and kept beside the cache of Hugging Face."""
+
+import fcntl
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.quantizers import PipelineQuantizationConfig
+from huggingface_hub import constants
+
+from generation.errors import ModelUnavailable
+from generation.types import ModelSpec
+
+# What makes up nearly all of the weights. T5 alone is 9.5 GB in bfloat16.
+LARGE_PARTS = ("transformer", "text_encoder_2")
+
+
+def options(spec: ModelSpec) -> dict[str, Any]:
+    """Options of from_pretrained. Four-bit NormalFloat (Dettmers et al. 2023) saves memory, not time."""
+    if spec.quantization != "nf4":
+        return {}
+    config = PipelineQuantizationConfig(
+        quant_backend="bitsandbytes_4bit",
+        quant_kwargs={
+            "load_in_4bit": True,
+            "bnb_4bit_quant_type": "nf4",
+            "bnb_4bit_compute_dtype": getattr(torch, spec.dtype),
+        },
+        components_to_quantize=list(LARGE_PARTS),
+    )
+    return {"quantization_config": config}
+
+
+def need_bitsandbytes(name: str) -> None:
+    """Raises ModelUnavailable where it is not installed."""
+    if find_spec("bitsandbytes") is None:
+        raise ModelUnavailable(f"{name} needs bitsandbytes: install it (pip install -e '.[cuda]'), and try again.")
+
+
+def kept_folder(spec: ModelSpec) -> Path:
+    """Where the quantised weights of a spec are kept: another one if what they are made of changes."""
+    made_of = [spec.source, spec.single_file, spec.dtype, spec.quantization]
+    files = [path for path in (Path(spec.source) / "model_index.json", Path(spec.single_file)) if path.is_file()]
+    made_of += [f"{path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
+    digest = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:12]
+    return Path(constants.HF_HOME) / "ipo" / f"{spec.key}-{digest}"
+
+
+@contextmanager
+def written_once(folder: Path) -> Iterator[Path | None]:
+    """A draft to write into, which becomes `folder` at the end of the block; None where that is there already.
+
+    A second process waits for the first. What fails or is killed leaves nothing that looks complete. Raises OSError.
+    """
+    draft = folder.with_name(f"{folder.name}.partial")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            yield None
+            return
+        shutil.rmtree(draft, ignore_errors=True)  # of one that was killed
+        try:
+            draft.mkdir()
+            yield draft
+            draft.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
