@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from generation import registry, spaces
-from generation.errors import Cancelled, GenerationError
+from generation.errors import Cancelled, GenerationError, OutOfMemory
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, ModelSpec, Vectors
 from preferences import choosing, leases, selectors, training
@@ -38,7 +38,10 @@ class Where:
 
 
 def draw_batch(batch_id: int, manager: ModelManager, worker: str) -> None:
-    """Claim a batch and draw what is pending in it. Harmless when another worker has it, or nobody needs it."""
+    """Claim a batch and draw what is pending in it. Harmless when another worker has it, or nobody needs it.
+
+    What goes wrong is told in the batch. Raises OutOfMemory besides: the process should end.
+    """
     lease = leases.claim_batch(batch_id, worker)
     if lease is None:
         return
@@ -51,6 +54,8 @@ def draw_batch(batch_id: int, manager: ModelManager, worker: str) -> None:
         except GenerationError as error:
             log.warning("Batch %s failed: %s", batch_id, error)
             leases.fail_batch(lease, str(error))
+            if isinstance(error, OutOfMemory):
+                raise
         except Exception:
             # The worker stays alive, the user gets a sentence, the log gets the traceback.
             leases.fail_batch(lease, "Drawing failed unexpectedly; the worker's log has the details. Try again.")

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection
 from kombu.exceptions import OperationalError
 
 from generation import registry
-from generation.errors import GenerationError
+from generation.errors import GenerationError, OutOfMemory
 from generation.manager import ModelManager
 from preferences import leases, selectors, services
 from preferences.controls import DEFAULT_SERVER
@@ -36,7 +36,11 @@ def draw_batch(self: Any, batch_id: int) -> None:
     # Imported here: pages import this module to enqueue, and have no use for scipy and XGBoost.
     from preferences import drawing  # noqa: PLC0415
 
-    drawing.draw_batch(batch_id, model_manager(), self.request.hostname)
+    try:
+        drawing.draw_batch(batch_id, model_manager(), self.request.hostname)
+    except OutOfMemory as error:
+        # What memory is lost in pieces comes back with the end of this process only; the pool starts another one.
+        raise SystemExit(1) from error
 
 
 def enqueue_trial(search_id: int) -> None:

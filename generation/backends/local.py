@@ -45,21 +45,26 @@ class LocalBackend(Backend):
             assert self._resident is not None
             try:
                 return self._resident.generate(request)
-            except torch.OutOfMemoryError:
-                pass  # recover below: inside this block the traceback still holds the tensors
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+            # Recovered out here: inside the block above the traceback still holds the tensors.
             return self._in_halves(self._resident, request)
 
     def _in_halves(self, pipeline: Pipeline, request: GenerationRequest) -> list[Picture]:
-        """Draw in two passes what had no room in one. Raises OutOfMemory."""
+        """Draw in two passes what had no room in one. Raises OutOfMemory, after which the model is loaded anew."""
         _free_memory()
         if len(request.vectors) > 1:
             try:
                 halves = np.array_split(request.vectors, 2)
                 return [picture for half in halves for picture in pipeline.generate(replace(request, vectors=half))]
-            except torch.OutOfMemoryError:
-                pass
-            _free_memory()
-        raise OutOfMemory("The GPU ran out of memory: lower Inference Batch or the size of the pictures.")
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+        self._resident = None
+        _free_memory()
+        where = "This machine" if _device() == "cpu" else "The GPU"
+        raise OutOfMemory(f"{where} ran out of memory: lower Inference Batch or the size of the pictures.")
 
     def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
         with self._lock:
@@ -67,6 +72,11 @@ class LocalBackend(Backend):
                 self._encoder = None
                 self._encoder = encoder, Siglip.load(registry.ENCODERS[encoder], _device())
             return self._encoder[1].embed_images(pictures)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Of the GPU; of the machine itself torch has no class of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def _free_memory() -> None:

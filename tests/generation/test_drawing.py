@@ -89,7 +89,7 @@ def test_what_has_no_room_at_once_is_drawn_in_halves(manager, spec, cramped):
     assert tried == [3, 2, 1]
 
 
-def test_no_room_at_all_is_said_with_a_remedy_(manager, spec, cramped):
+def test_no_room_at_all_is_said_with_a_remedy(manager, spec, cramped):
     tried = cramped(0)
     for count, passes in ((3, [3, 2]), (1, [1])):
         with pytest.raises(OutOfMemory, match="lower Inference Batch"):

@@ -1,7 +1,9 @@
 """Killed here, emptied there: a batch completes, with no candidate twice and none missing."""
 
+import resource
 import uuid
 from collections import Counter
+from pathlib import Path
 
 import redis
 
@@ -99,6 +101,24 @@ def test_everything_is_restarted_in_the_middle(workers):
     following = services.submit_batch(session, 1, [], [])
     tasks.enqueue(following.pk)
     wait_for(lambda: Batch.objects.get(pk=following.pk).state == Batch.State.READY, 120, "the next batch works too")
+
+
+def test_a_worker_without_memory_says_so_and_a_new_process_takes_its_place(workers):
+    def child() -> int:
+        pid = workers.running["gpu"].pid
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+    workers.start("gpu")
+    wait_for(lambda: Worker.objects.filter(state=Worker.State.READY).exists(), 120, "the model is loaded")
+    first = child()
+    used = int(Path(f"/proc/{first}/status").read_text().split("VmSize:")[1].split()[0]) * 1024
+    resource.prlimit(first, resource.RLIMIT_AS, (used + 150 * 2**20, -1))
+    large = SessionFactory(width=1024, height=1024, curation_size=8, inference_batch=8, diff_steps=1)
+    tasks.enqueue(large.batches.get().pk)
+    wait_for(lambda: large.batches.get().state == Batch.State.FAILED, 120, "it gives up")
+    assert "ran out of memory: lower Inference Batch" in large.batches.get().error
+    assert_completes(begin())
+    assert child() != first
 
 
 def test_a_task_delivered_many_times_draws_once(workers):
