@@ -44,7 +44,7 @@ class ModelSpec:
     encoder: str = ""  # what reads its pictures for the learner: a key of registry.ENCODERS; empty = no encoder does
     draws_per_picture: int = 1
     delta_scale: float = 10.0
-    inference_batch: int = 1
+    inference_batch: int = 0  # pictures in a pass; 0 finds out what is fastest
     curation_size: int = 8
     needs_cuda: bool = False
     spaces: tuple[SpaceKey, ...] = ("latent", "pooled_embed", "prompt_embed")

@@ -15,7 +15,7 @@ DEFAULT_SERVER = "http://127.0.0.1:8580"
 RANGES: dict[str, tuple[float, float]] = {
     "curation_size": (1, 200),
     "draws_per_picture": (1, 8),
-    "inference_batch": (1, 16),
+    "inference_batch": (0, 16),
     "images_per_row": (-1, 16),
     "delta_scale": (0, 1000),
     "noise_seed": (0, 2**32 - 1),
@@ -169,7 +169,9 @@ class Controls(models.Model):
     # about twice as well (simulated users, docs/adr/0001); the first batch is Random either way.
     start = models.CharField("Start", max_length=20, choices=Start.choices, default=Start.AVG_GOOD)
     curation_size = _whole("curation_size", "Curation Size", 8, "Pictures in a batch.")
-    inference_batch = _whole("inference_batch", "Inference Batch", 1, "Pictures drawn at once.")
+    inference_batch = _whole(
+        "inference_batch", "Inference Batch", 0, "Pictures drawn at once; 0 finds out what is fastest."
+    )
     draws_per_picture = _whole(
         "draws_per_picture",
         "Draws per Picture",

@@ -92,10 +92,12 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
             if unproposed and not _propose(batch, where, lease, unproposed, known, liked):
                 return
             leases.renew_lease(lease, Batch.Phase.GENERATING)
-            chunk = _chunk(pending, batch.inference_batch)
+            request = replace(_request(batch), on_step=on_step, should_stop=lost.is_set)
+            at_once = batch.inference_batch or manager.fastest_size(spec, request, batch.server)
+            chunk = _chunk(pending, at_once)
             vectors = [_vectors(one) for one in chunk]
-            request = replace(_request(batch, np.concatenate(vectors)), on_step=on_step, should_stop=lost.is_set)
-            pictures = manager.generate_all(spec, request, batch.inference_batch, batch.server)
+            request = replace(request, vectors=np.concatenate(vectors))
+            pictures = manager.generate_all(spec, request, at_once, batch.server)
             for candidate, tried in zip(chunk, vectors, strict=True):
                 of_slot = list(islice(pictures, len(tried)))
                 chosen = choosing.choose(of_slot, eye, liked)
@@ -105,10 +107,10 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
                 return
 
 
-def _chunk(pending: list[Candidate], inference_batch: int) -> list[Candidate]:
+def _chunk(pending: list[Candidate], at_once: int) -> list[Candidate]:
     """The candidates, one at least, whose vectors fit into one forward pass."""
     sizes = np.cumsum([len(_vectors(candidate)) for candidate in pending])
-    return pending[: max(1, int((sizes <= inference_batch).sum()))]
+    return pending[: max(1, int((sizes <= at_once).sum()))]
 
 
 def _vectors(candidate: Candidate) -> Vectors:
@@ -179,13 +181,14 @@ def _previous(batch: Batch) -> ValueModel | None:
     return None if saved is None else kind.load(saved)
 
 
-def _request(batch: Batch, vectors: Vectors) -> GenerationRequest:
+def _request(batch: Batch) -> GenerationRequest:
+    """What all pictures of a batch have in common; its vectors are still to come."""
     session = batch.session
     return GenerationRequest(
         prompt=session.prompt,
         negative_prompt=session.negative_prompt,
         space=session.space,
-        vectors=vectors,
+        vectors=np.empty((0, 0), np.float32),
         width=session.width,
         height=session.height,
         steps=batch.diff_steps,

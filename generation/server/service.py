@@ -57,7 +57,7 @@ class Service:
     def draw(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
         """Of any size, in one's turn. Raises GenerationError."""
         self.load(spec)
-        return list(self.manager.generate_all(spec, request, max(1, spec.inference_batch)))
+        return list(self.manager.generate_all(spec, request, spec.inference_batch))
 
     def stream(self, spec: ModelSpec, request: GenerationRequest) -> "Stream":
         """Draw one forward pass in a thread that keeps its place until it is done or nobody waits. Raises Full."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import uuid
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -98,7 +99,7 @@ def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
         looks = {seen.encoder: np.asarray(seen.vector)[None] for seen in candidate.embeddings.all()}
         assert candidate.score == pytest.approx(float(model.worth(looks)[0]), abs=1e-4)
         assert any(np.array_equal(np.frombuffer(bytes(candidate.vector), "<f4"), vector) for vector in tried)
-        request = drawing._request(batch, np.stack(tried)[:2])
+        request = replace(drawing._request(batch), vectors=np.stack(tried)[:2])
         pictures = manager.generate(settings.IPO_MODELS["tiny"], request)
         eye = choosing.Eye(settings.IPO_MODELS["tiny"], manager)
         others = model.worth(eye.look([picture.pixels for picture in pictures]))
@@ -151,7 +152,7 @@ def test_a_picture_that_failed_is_never_chosen(client, manager, settings):
     batch = session.batches.get(number=2)
     spec = settings.IPO_MODELS["tiny"]
     candidate = Candidate.objects.filter(batch__session=session, batch__number=1).first()
-    request = drawing._request(batch, drawing._vectors(candidate))
+    request = replace(drawing._request(batch), vectors=drawing._vectors(candidate))
     (good,) = manager.generate(spec, request)
     bad = dataclasses.replace(good, pixels=None, error="no colours")
     model, eye = liked(batch, settings), choosing.Eye(spec, manager)
