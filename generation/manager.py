@@ -18,11 +18,12 @@ class ModelManager:
     """Routes to a backend. A worker process keeps one for its lifetime (its model slot).
 
     `server` is the URL of a generation service; empty draws in this process. `tokens` are of services, by their URL:
-    no other address gets to know them.
+    no other address gets to know them. `speedups` are keys of pipelines.speedups.SPEEDUPS, for what is drawn here.
     """
 
-    def __init__(self, tokens: Mapping[str, str] | None = None) -> None:
+    def __init__(self, tokens: Mapping[str, str] | None = None, speedups: Sequence[str] = ()) -> None:
         self._tokens = dict(tokens or {})
+        self._speedups = speedups
         self._local: LocalBackend | None = None
         self._servers: dict[str, Backend] = {}
         self._paces: dict[tuple[ModelSpec, int, int, int, str], Pace] = {}
@@ -83,5 +84,5 @@ class ModelManager:
                 # Imported on first use: this module is also imported where torch must stay unloaded.
                 from generation.backends.local import LocalBackend  # noqa: PLC0415
 
-                self._local = LocalBackend()
+                self._local = LocalBackend(self._speedups)
             return self._local

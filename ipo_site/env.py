@@ -93,6 +93,8 @@ SECRET_KEY = _secret_key(DATA_DIR)
 # More models, as JSON: {"key": {...}}; see the README.
 EXTRA_MODELS = os.environ.get("IPO_EXTRA_MODELS") or "{}"
 DEFAULT_MODEL = os.environ.get("IPO_DEFAULT_MODEL", "")
+# Ways to draw faster, see .env.example.
+SPEEDUPS = tuple(filter(None, os.environ.get("IPO_SPEEDUPS", "").replace(" ", "").split(",")))
 # The generation service that draws for new sessions; empty: the workers themselves.
 GENERATION_SERVER = os.environ.get("IPO_GENERATION_SERVER", "").rstrip("/")
 # Who asks the generation service must know it; needed where that listens beyond this machine.

@@ -71,7 +71,7 @@ def sweep() -> None:
 def model_manager() -> ModelManager:
     """The model slot of this worker process."""
     server = settings.IPO_GENERATION_SERVER or DEFAULT_SERVER
-    return ModelManager({server: settings.IPO_GENERATION_TOKEN})
+    return ModelManager({server: settings.IPO_GENERATION_TOKEN}, settings.IPO_SPEEDUPS)
 
 
 @worker_process_init.connect

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
+from huggingface_hub import constants
 
 from generation.manager import ModelManager
 from preferences.models import Batch, Session
@@ -90,3 +91,18 @@ def session(user) -> Session:
 @pytest.fixture
 def batch(session) -> Batch:
     return session.batches.get()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path_factory):
+    """Nothing is kept where the user keeps models."""
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path_factory.mktemp("huggingface")))
+
+
+@pytest.fixture
+def bitsandbytes_on_the_cpu(monkeypatch):
+    """diffusers quantises for a GPU only; bitsandbytes itself works here as well."""
+    from diffusers.quantizers.bitsandbytes import BnB4BitDiffusersQuantizer
+
+    monkeypatch.setattr(BnB4BitDiffusersQuantizer, "validate_environment", lambda self, *args, **kwargs: None)
+    monkeypatch.setattr(BnB4BitDiffusersQuantizer, "update_device_map", lambda self, device_map: {"": "cpu"})

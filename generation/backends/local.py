@@ -12,6 +12,7 @@ from generation import registry
 from generation.backends.base import Backend
 from generation.encoders import Siglip
 from generation.errors import ModelUnavailable, OutOfMemory
+from generation.pipelines import speedups
 from generation.pipelines.base import Pipeline
 from generation.pipelines.flux import Flux
 from generation.pipelines.stable_diffusion import StableDiffusion
@@ -21,7 +22,8 @@ FAMILIES: dict[str, type[Pipeline]] = {"stable_diffusion": StableDiffusion, "flu
 
 
 class LocalBackend(Backend):
-    def __init__(self) -> None:
+    def __init__(self, wanted_speedups: Sequence[str] = ()) -> None:
+        self._speedups = wanted_speedups
         self._lock = threading.RLock()
         self._resident: Pipeline | None = None
         self._encoder: tuple[str, Siglip] | None = None
@@ -37,7 +39,9 @@ class LocalBackend(Backend):
                 raise ModelUnavailable(
                     f"{spec.label} needs an NVIDIA GPU, and this worker has none: choose another model."
                 )
-            self._resident = FAMILIES[spec.family].load(spec, device)
+            pipeline = FAMILIES[spec.family].load(spec, device)
+            speedups.apply(pipeline.pipe, self._speedups)
+            self._resident = pipeline
 
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
         with self._lock:

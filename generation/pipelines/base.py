@@ -20,6 +20,7 @@ class Pipeline(ABC):
     """A loaded model. It owns its weights until it is dropped."""
 
     spec: ModelSpec
+    pipe: Any  # of diffusers
 
     @classmethod
     @abstractmethod

@@ -13,6 +13,7 @@ from ninja.security import HttpBearer
 
 from generation import registry, spaces, wire
 from generation.errors import GenerationError
+from generation.manager import ModelManager
 from generation.server import schemas
 from generation.server.service import Full, Service, status_of
 from generation.types import GenerationRequest, ModelSpec, Vectors
@@ -33,7 +34,7 @@ class Token(HttpBearer):
         return "token" if right else None
 
 
-service = Service()
+service = Service(ModelManager(speedups=settings.IPO_SPEEDUPS))
 api = NinjaAPI(title="IPO generation service", version="1", auth=Token(), urls_namespace="generation")
 
 

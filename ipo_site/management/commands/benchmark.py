@@ -44,6 +44,7 @@ class Command(BaseCommand):
         pipeline = kinds.add_parser("pipeline", help="from request to files, beside bare calls of diffusers")
         for part in (batch, models, pipeline):
             part.add_argument("--steps", type=int, help="denoising steps, if not the model's own")
+            part.add_argument("--speedups", default=",".join(settings.IPO_SPEEDUPS), help="as IPO_SPEEDUPS")
             part.add_argument("--rounds", type=int, default=5, help="how often each is timed; the median counts")
             part.add_argument(
                 "--random-weights",
@@ -91,7 +92,7 @@ class Command(BaseCommand):
         work = self.work(model, **options)
         self.stdout.write(f"{work.spec.label}, {work.steps} steps")
         rows = []
-        for row in measure.by_size(work, ModelManager(), rounds):
+        for row in measure.by_size(work, self.manager(**options), rounds):
             self.stdout.write(
                 "{size:>2} at once: {seconds:.2f} s, {images_per_second:.2f} img/s, {megabytes:.0f} MB".format(**row)
             )
@@ -102,7 +103,7 @@ class Command(BaseCommand):
     def models(self, json: Path | None, rounds: int, **options: Any) -> list[str]:
         from ipo_site.benchmarks.speed import measure  # noqa: PLC0415
 
-        manager, rows = ModelManager(), []
+        manager, rows = self.manager(**options), []
         for key in settings.IPO_MODELS:
             try:
                 work = self.work(key, **options)
@@ -121,10 +122,13 @@ class Command(BaseCommand):
         from ipo_site.benchmarks.speed import measure  # noqa: PLC0415
 
         work = self.work(model, **options)
-        found = measure.against_bare(work, ModelManager(), size, rounds)
+        found = measure.against_bare(work, self.manager(**options), size, rounds)
         self.stdout.write(measure.summary(work, found))
         write(json, {"model": work.spec.label, "steps": work.steps, **found})
         return measure.missed(found)
+
+    def manager(self, speedups: str, **options: Any) -> ModelManager:
+        return ModelManager(speedups=list(filter(None, speedups.split(","))))
 
     def work(self, model: str, steps: int | None, random_weights: bool, **options: Any) -> Any:
         """What is drawn. Raises CommandError for a number of steps that is none."""
