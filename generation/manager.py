@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from generation.backends.base import Backend
 from generation.pacing import Pace
-from generation.types import GenerationRequest, ModelSpec, Picture, Pixels, Vectors
+from generation.types import GenerationRequest, Hardware, ModelSpec, Picture, Pixels, Vectors
 
 if TYPE_CHECKING:
     from generation.backends.local import LocalBackend
@@ -65,6 +65,23 @@ class ModelManager:
     def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
         """What an encoder (a key of ENCODERS) sees in pictures: unit vectors [n, k]. Raises ModelUnavailable."""
         return self._local_backend().embed(encoder, pictures)
+
+    @property
+    def loaded(self) -> str:
+        """The key of the model that is in this process's memory; empty before there is one."""
+        return "" if self._local is None else self._local.loaded
+
+    def hardware(self) -> Hardware:
+        """What this process draws on."""
+        from generation.backends.local import hardware  # noqa: PLC0415 - torch
+
+        return hardware()
+
+    def fetch(self, spec: ModelSpec) -> None:
+        """Download all that drawing with a model needs, with progress on the terminal. Raises ModelUnavailable."""
+        from generation.pipelines.loading import fetch  # noqa: PLC0415 - torch
+
+        fetch(spec)
 
     def _backend(self, server: str) -> Backend:
         return self._remote_backend(server) if server else self._local_backend()

@@ -30,6 +30,7 @@ FLUX: dict[str, Any] = {
     "example_prompt": "a calm landscape at sunset",
     "encoder": "siglip-base",
     "needs_cuda": True,
+    "memory_gb": 13.0,
 }
 
 BUILTIN: dict[str, ModelSpec] = {
@@ -49,6 +50,7 @@ BUILTIN: dict[str, ModelSpec] = {
         largest_side=256,
         delta_scale=12.0,
         inference_batch=4,
+        memory_gb=1.0,
         encoder="pocket-siglip",
         draws_per_picture=3,
     ),
@@ -65,6 +67,8 @@ BUILTIN: dict[str, ModelSpec] = {
         hidden_size=1024,
         example_prompt="a calm landscape at sunset",
         scheduler="lcm",
+        variant="fp16",
+        memory_gb=4.0,
         encoder="siglip-base",
         draws_per_picture=3,
         needs_cuda=True,
@@ -81,6 +85,7 @@ BUILTIN: dict[str, ModelSpec] = {
         key="flux-dev",
         label="FLUX.1 dev (512 px, needs CUDA and a licence)",
         source="black-forest-labs/FLUX.1-dev",
+        is_gated=True,
         steps=20,
         guidance=3.5,
         **FLUX,

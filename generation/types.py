@@ -47,7 +47,15 @@ class ModelSpec:
     inference_batch: int = 0  # pictures in a pass; 0 finds out what is fastest
     curation_size: int = 8
     needs_cuda: bool = False
+    memory_gb: float = 0.0  # of the GPU, or of the machine where it needs none, to draw one picture; 0 = not known
+    variant: str = ""  # of the weights' files, where there are several, as "fp16"
+    is_gated: bool = False  # its licence must be accepted before the weights can be downloaded
     spaces: tuple[SpaceKey, ...] = ("latent", "pooled_embed", "prompt_embed")
+
+    @property
+    def precision(self) -> str:
+        """In words."""
+        return "NF4 (4 bits)" if self.quantization == "nf4" else self.dtype
 
     @property
     def side_step(self) -> int:
@@ -90,3 +98,12 @@ class Picture:
 
     pixels: Pixels | None
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What draws: its name, and its memory in GB (10^9 bytes)."""
+
+    name: str
+    gigabytes: float
+    is_gpu: bool

@@ -107,3 +107,5 @@ SWEEP_SECONDS = _number("IPO_SWEEP_SECONDS", 10, 1, 86_400)
 # The libraries that fetch models read HF_TOKEN themselves; the predecessor's users have it under another name.
 if os.environ.get("HUGGINGFACE_HUB_TOKEN"):
     os.environ.setdefault("HF_TOKEN", os.environ["HUGGINGFACE_HUB_TOKEN"])
+# Its remarks on what is not installed are of no use to a user; errors still show.
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

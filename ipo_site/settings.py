@@ -123,6 +123,8 @@ LOGGING = {
     "disable_existing_loggers": False,
     "handlers": {"console": {"class": "logging.StreamHandler"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
+    # Warns at each start that a faster way for the CPU is missing; four bits are for the GPU.
+    "loggers": {"bitsandbytes": {"level": "ERROR"}},
 }
 
 IPO_LEASE_SECONDS = env.LEASE_SECONDS

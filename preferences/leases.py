@@ -204,8 +204,6 @@ def _requeue(batches: Any) -> list[int]:
     return ids
 
 
-def report_worker(name: str, state: str, model: str = "", error: str = "") -> None:
-    """A sign of life of a worker that draws."""
-    Worker.objects.update_or_create(
-        name=name, defaults={"state": state, "model": model, "error": error, "seen_at": timezone.now()}
-    )
+def report_worker(name: str, **changes: Any) -> None:
+    """A sign of life of a worker that draws, with what it has to say of itself: fields of Worker."""
+    Worker.objects.update_or_create(name=name, defaults={**changes, "seen_at": timezone.now()})

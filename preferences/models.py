@@ -341,6 +341,8 @@ class Worker(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.LOADING)
     model = models.CharField(max_length=100, blank=True)
     error = models.TextField(blank=True)
+    device = models.CharField(max_length=200, blank=True, help_text="What it draws on.")
+    memory_gb = models.FloatField(default=0, help_text="Of that device, in GB.")
     seen_at = models.DateTimeField()
 
     class Meta:

@@ -270,6 +270,11 @@ def last_search(session: Session) -> Search | None:
     return Search.objects.filter(session=session).first()
 
 
+def workers() -> list[Worker]:
+    """Those that were heard of lately."""
+    return list(Worker.objects.filter(seen_at__gt=timezone.now() - WORKER_SILENCE).order_by("name"))
+
+
 def last_started() -> Session | None:
     """The newest session: a worker that starts will most likely need its model next."""
     return Session.objects.order_by("-created_at").first()

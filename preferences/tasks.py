@@ -87,23 +87,31 @@ def _start_drawing_worker(sender: str = "", **_: Any) -> None:
 
 def _report(name: str) -> None:
     """Load the model that is wanted next, and say every few seconds how this worker fares."""
+    manager = model_manager()
     last = selectors.last_started()
-    model, server = (
-        (settings.IPO_DEFAULT_MODEL, settings.IPO_GENERATION_SERVER) if last is None else (last.model, last.server)
-    )
-    state = {"state": Worker.State.LOADING, "model": model, "error": ""}
+    model, server = settings.IPO_DEFAULT_MODEL, settings.IPO_GENERATION_SERVER
+    if last is not None:
+        model, server = last.model, last.server
+    state: dict[str, Any] = {"state": Worker.State.LOADING, "model": model, "error": ""}
 
     def load() -> None:
         import preferences.drawing  # noqa: F401, PLC0415 - what the first batch would wait for
 
         try:
-            model_manager().ensure_ready(registry.get(settings.IPO_MODELS, model), server)
+            hardware = manager.hardware()
+            state.update(device=hardware.name, memory_gb=hardware.gigabytes)
+            manager.ensure_ready(registry.get(settings.IPO_MODELS, model), server)
             state.update(state=Worker.State.READY)
         except GenerationError as error:
             state.update(state=Worker.State.FAILED, error=str(error))
+        except Exception:
+            state.update(state=Worker.State.FAILED, error=f"{model} could not be loaded: see the worker's log.")
+            raise
 
     threading.Thread(target=load, name="load", daemon=True).start()
     while True:
+        if manager.loaded:  # perhaps another one since: that of the last batch
+            state.update(state=Worker.State.READY, model=manager.loaded, error="")
         try:
             leases.report_worker(name, **state)
         except DatabaseError:

@@ -4,6 +4,7 @@ from preferences import views
 
 urlpatterns = [
     path("", views.index, name="index"),
+    path("models/", views.models, name="models"),
     path("s/<uuid:session_id>/", views.session, name="session"),
     path("s/<uuid:session_id>/controls", views.controls, name="controls"),
     path("s/<uuid:session_id>/search", views.search, name="search"),

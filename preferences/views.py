@@ -1,9 +1,11 @@
 """Thin: read the request, call a selector or a service, answer with a page or its fragment."""
 
 import json
+import os
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -13,6 +15,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from generation import installed
 from preferences import selectors, services, tasks
 from preferences.forms import BatchRatingsForm, CompareForm, ControlsForm, RatingForm, SessionForm
 from preferences.models import Batch, Candidate, Session
@@ -244,3 +247,15 @@ def _user(request: HttpRequest) -> Any:
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     sentence = str(exception.args[0]) if exception.args and isinstance(exception.args[0], str) else ""
     return render(request, "preferences/refused.html", {"sentence": sentence or "There is no such page."}, status=404)
+
+
+@require_GET
+def models(request: HttpRequest) -> HttpResponse:
+    """What can draw here: the models, and the workers that have them in memory."""
+    workers = selectors.workers()
+    rows = [
+        (spec, installed.look(spec), [worker for worker in workers if worker.model == key])
+        for key, spec in settings.IPO_MODELS.items()
+    ]
+    context = {"rows": rows, "workers": workers, "has_token": bool(os.environ.get("HF_TOKEN"))}
+    return render(request, "preferences/models.html", context)

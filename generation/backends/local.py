@@ -1,6 +1,7 @@
 """Draws in this process. One model is resident at a time; a lock keeps it while it is in use."""
 
 import gc
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from generation.pipelines import speedups
 from generation.pipelines.base import Pipeline
 from generation.pipelines.flux import Flux
 from generation.pipelines.stable_diffusion import StableDiffusion
-from generation.types import GenerationRequest, ModelSpec, Picture, Pixels, Vectors
+from generation.types import GenerationRequest, Hardware, ModelSpec, Picture, Pixels, Vectors
 
 FAMILIES: dict[str, type[Pipeline]] = {"stable_diffusion": StableDiffusion, "flux": Flux}
 
@@ -70,6 +71,12 @@ class LocalBackend(Backend):
         where = "This machine" if _device() == "cpu" else "The GPU"
         raise OutOfMemory(f"{where} ran out of memory: lower Inference Batch or the size of the pictures.")
 
+    @property
+    def loaded(self) -> str:
+        """The key of the model that is in memory; empty before there is one."""
+        resident = self._resident  # read once: another thread may be changing it
+        return "" if resident is None else resident.spec.key
+
     def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
         with self._lock:
             if self._encoder is None or self._encoder[0] != encoder:
@@ -81,6 +88,15 @@ class LocalBackend(Backend):
 def _is_out_of_memory(error: RuntimeError) -> bool:
     """Of the GPU; of the machine itself torch has no class of its own."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def hardware() -> Hardware:
+    """What this process draws on."""
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        return Hardware(properties.name, properties.total_memory / 1e9, is_gpu=True)
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    return Hardware(f"{os.cpu_count()} CPU cores", memory, is_gpu=False)
 
 
 def _free_memory() -> None:

@@ -10,9 +10,10 @@ from diffusers import FluxPipeline
 
 from generation import spaces
 from generation.errors import GenerationError, ModelUnavailable
+from generation.installed import kept_folder
 from generation.pipelines.base import Pipeline, after_step, decoded, generators
 from generation.pipelines.loading import file_of, read
-from generation.pipelines.quantization import kept_folder, need_bitsandbytes, options, written_once
+from generation.pipelines.quantization import need_bitsandbytes, options, written_once
 from generation.pipelines.single_file import convert
 from generation.types import GenerationRequest, ModelSpec, Picture
 

@@ -16,7 +16,10 @@ from huggingface_hub.errors import (
 )
 
 from generation.errors import ModelUnavailable
+from generation.registry import ENCODERS
 from generation.types import ModelSpec
+
+SMALL_FILES = ["model_index.json", "*/config.json", "scheduler/*.json", "tokenizer*/*"]  # all but the weights
 
 
 def read(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -> Any:
@@ -26,12 +29,38 @@ def read(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -> Any:
             spec.source,
             dtype=getattr(torch, spec.dtype),
             local_files_only=Path(spec.source).is_dir(),
+            variant=spec.variant or None,
             **options,
         )
     except (OSError, ValueError) as error:
         raise ModelUnavailable(why_not(spec, error)) from error
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def fetch(spec: ModelSpec) -> None:
+    """Download all that drawing with a model needs, with progress on the terminal. Raises ModelUnavailable."""
+    try:
+        if spec.single_file:
+            file_of(spec)
+            small_files(spec.source)
+        elif not Path(spec.source).is_dir():
+            DiffusionPipeline.download(spec.source, variant=spec.variant or None)
+        if spec.encoder and not Path(ENCODERS[spec.encoder]).is_dir():
+            snapshot_download(ENCODERS[spec.encoder], ignore_patterns=["*.bin", "*.h5", "*.msgpack"])
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(why_not(spec, error)) from error
+
+
+def small_files(base: str) -> Path:
+    """The folder of a model without its weights: configurations, tokenizers, scheduler. Raises ModelUnavailable."""
+    try:
+        return Path(base) if Path(base).is_dir() else Path(snapshot_download(base, allow_patterns=SMALL_FILES))
+    except (OSError, ValueError) as error:
+        raise ModelUnavailable(
+            f"The configuration of {base} could not be fetched: check the name, the network connection and, if it is "
+            "gated, that HF_TOKEN is of an account that accepted its licence, and try again."
+        ) from error
 
 
 def file_of(spec: ModelSpec) -> Path:

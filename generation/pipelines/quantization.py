@@ -1,7 +1,6 @@
-"""Weights in four bits: made once, and kept beside the cache of Hugging Face."""
+"""Weights in four bits: made once, and kept (generation/installed.py says where)."""
 
 import fcntl
-import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ from typing import Any
 
 import torch
 from diffusers.quantizers import PipelineQuantizationConfig
-from huggingface_hub import constants
 
 from generation.errors import ModelUnavailable
 from generation.types import ModelSpec
@@ -40,15 +38,6 @@ def need_bitsandbytes(name: str) -> None:
     """Raises ModelUnavailable where it is not installed."""
     if find_spec("bitsandbytes") is None:
         raise ModelUnavailable(f"{name} needs bitsandbytes: install it (pip install -e '.[cuda]'), and try again.")
-
-
-def kept_folder(spec: ModelSpec) -> Path:
-    """Where the quantised weights of a spec are kept: another one if what they are made of changes."""
-    made_of = [spec.source, spec.single_file, spec.dtype, spec.quantization]
-    files = [path for path in (Path(spec.source) / "model_index.json", Path(spec.single_file)) if path.is_file()]
-    made_of += [f"{path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
-    digest = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:12]
-    return Path(constants.HF_HOME) / "ipo" / f"{spec.key}-{digest}"
 
 
 @contextmanager

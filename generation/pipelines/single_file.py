@@ -19,16 +19,16 @@ from diffusers.loaders.single_file_utils import (
     convert_flux_transformer_checkpoint_to_diffusers,
     convert_ldm_vae_checkpoint,
 )
-from huggingface_hub import snapshot_download, split_torch_state_dict_into_shards
+from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from transformers import CLIPTextModel, PreTrainedModel, T5EncoderModel
 
 from generation.errors import ModelUnavailable
+from generation.pipelines.loading import SMALL_FILES, small_files
 from generation.pipelines.quantization import LARGE_PARTS, need_bitsandbytes, written_once
 
 SHARD = "2GB"  # of weights in memory at once, and in one file of the folder
-SMALL_FILES = ["model_index.json", "*/config.json", "scheduler/*.json", "tokenizer*/*"]  # that a single file lacks
 PARTS: dict[str, tuple[str, Any]] = {  # by folder: what the keys of its tensors begin with, and its class
     "transformer": ("model.diffusion_model.", FluxTransformer2DModel),
     "text_encoder": ("text_encoders.clip_l.transformer.", CLIPTextModel),
@@ -184,13 +184,7 @@ def _write(
 
 def _small_files(base: Path | str) -> Path:
     """The folder of the base; of a repository, one without the weights."""
-    try:
-        folder = Path(base) if Path(base).is_dir() else Path(snapshot_download(str(base), allow_patterns=SMALL_FILES))
-    except (OSError, ValueError) as error:
-        raise ModelUnavailable(
-            f"The configuration of {base} could not be fetched: check the name, the network connection and, if it is "
-            "gated, that HF_TOKEN is of an account that accepted its licence, and try again."
-        ) from error
+    folder = small_files(str(base))
     for name in ["model_index.json", *(f"{part}/config.json" for part in PARTS)]:
         if not (folder / name).is_file():
             raise ModelUnavailable(f"{base} has no {name}: name a FLUX folder or repository in diffusers' layout.")

@@ -13,9 +13,9 @@ from diffusers import FluxPipeline
 from generation import spaces
 from generation.backends.local import LocalBackend
 from generation.errors import GenerationError, ModelUnavailable
+from generation.installed import kept_folder
 from generation.manager import ModelManager
 from generation.pipelines.flux import Flux
-from generation.pipelines.quantization import kept_folder
 from generation.types import ModelSpec
 from tests.generation import tiny_flux
 from tests.generation.requests import pixels, request_for

@@ -82,7 +82,8 @@ def written(spec: ModelSpec, folder: Path) -> ModelSpec:
             finally:
                 torch.set_default_dtype(dtype)
             pipe.save_pretrained(draft, safe_serialization=True)
-    return replace(spec, source=str(folder), label=f"{spec.label}, random weights", encoder="")
+    label = f"{spec.label}, random weights"
+    return replace(spec, source=str(folder), single_file="", variant="", label=label, encoder="")
 
 
 def build(spec: ModelSpec) -> DiffusionPipeline:

@@ -114,8 +114,6 @@ def _migrate() -> None:
 
 def _environment() -> dict[str, str]:
     return {
-        # Its remarks on what is not installed are of no use to a user; errors still show.
-        "TRANSFORMERS_VERBOSITY": "error",
         **os.environ,
         "PYTHON": sys.executable,
         "IPO_PORT": str(env.PORT),

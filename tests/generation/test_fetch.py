@@ -1,0 +1,80 @@
+"""`manage.py fetch_models`: a model of a hub is downloaded, found to be there, and drawn with once the hub has gone."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from generation.bundled.architecture import TINY, build_pipeline
+from tests.generation import hub
+from tests.servers import TINY as FIELDS
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "somebody/tiny"
+DRAW = """
+import numpy as np
+import django; django.setup()
+from django.conf import settings
+from generation.manager import ModelManager
+from tests.generation.requests import request_for
+spec = settings.IPO_MODELS["far"]
+print(sum(picture.pixels is not None for picture in ModelManager().generate(spec, request_for(spec))), "pictures")
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("hub")
+    build_pipeline(TINY, seed=0).save_pretrained(folder, safe_serialization=True)
+    (folder / "all_in_one.safetensors").write_bytes(b"x" * 1000)  # what diffusers does not need
+    return folder
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Run Python with a cache of its own that knows the hub at this address."""
+    models = json.dumps({"far": FIELDS | {"source": NAME, "encoder": ""}})
+    environment = {
+        "HF_HOME": str(tmp_path / "huggingface"),
+        "IPO_EXTRA_MODELS": models,
+        "DJANGO_SETTINGS_MODULE": "ipo_site.settings",
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+
+    def run(address: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        given = os.environ | environment | {"HF_ENDPOINT": address}
+        return subprocess.run(
+            [sys.executable, *arguments], cwd=ROOT, env=given, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def test_a_model_is_fetched_once_and_drawn_with_offline(folder, python, tmp_path):
+    with hub.serving(NAME, folder) as address:
+        fetched = python(address, "manage.py", "fetch_models", "far")
+    assert fetched.returncode == 0, fetched.stderr
+    assert "far is here" in fetched.stdout
+    names = {file.name for file in (tmp_path / "huggingface").rglob("snapshots/*/**/*")}
+    assert "diffusion_pytorch_model.safetensors" in names
+    assert "all_in_one.safetensors" not in names
+    assert "far is here" in python(address, "manage.py", "fetch_models", "far").stdout  # the hub has gone
+    drawn = python(address, "-c", DRAW)
+    assert "3 pictures" in drawn.stdout, drawn.stderr
+
+
+def test_gated_absent_and_unknown_are_one_sentence_each(folder, python):
+    with hub.serving(NAME, folder, gated=True) as address:
+        gated = python(address, "manage.py", "fetch_models", "far").stderr
+    assert f"Accept the licence at {address}/{NAME}" in gated
+    with hub.serving("another/one", folder) as address:
+        assert f"there is no repository {NAME}" in python(address, "manage.py", "fetch_models", "far").stderr
+    unreachable = python("http://127.0.0.1:1", "manage.py", "fetch_models", "far", "pocket-landscapes")
+    assert "the network cannot be reached" in unreachable.stderr
+    assert "pocket-landscapes is here" in unreachable.stdout  # one failure does not stop the others
+    assert "There is no model “nope”" in python(address, "manage.py", "fetch_models", "nope").stderr
+    assert "Traceback" not in gated + unreachable.stderr

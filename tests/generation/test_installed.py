@@ -1,0 +1,79 @@
+"""What of the models is on this machine: whole or in part, in a folder, in the cache, as one file, kept."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from huggingface_hub import constants
+
+from generation import installed, registry
+from tests.generation import tiny_flux
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flux")
+    tiny_flux.build().save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+def test_the_bundled_model_is_there_and_what_was_not_fetched_is_not(monkeypatch, tmp_path):
+    found = installed.look(registry.BUILTIN["pocket-landscapes"])
+    assert found.place is not None
+    assert 0.005 < found.gigabytes < 0.05
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    for key in ("flux-dev", "flux-dev-nf4", "flux-schnell-nf4"):
+        assert installed.look(registry.BUILTIN[key]) == installed.Installed(registry.BUILTIN[key], None)
+
+
+@pytest.mark.parametrize("part", ["transformer", "text_encoder", "text_encoder_2", "vae"])
+def test_a_folder_without_the_weights_of_one_part_is_not_installed(folder, part):
+    spec = tiny_flux.spec(str(folder))
+    assert installed.look(spec).place == folder
+    (weights,) = (folder / part).glob("*.safetensors")
+    hidden = weights.rename(folder / "hidden")
+    assert installed.look(spec).place is None
+    hidden.rename(weights)
+
+
+def test_of_weights_in_several_files_all_must_be_there(folder):
+    spec = tiny_flux.spec(str(folder))
+    (weights,) = (folder / "transformer").glob("*.safetensors")
+    index = folder / "transformer" / "diffusion_pytorch_model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": weights.name, "b": "second.safetensors"}}))
+    assert installed.look(spec).place is None
+    (folder / "transformer" / "second.safetensors").touch()
+    assert installed.look(spec).place == folder
+    index.unlink()
+
+
+def test_what_is_in_the_cache_of_the_hub_is_found(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    snapshot = tmp_path / "models--somebody--flux" / "snapshots" / ("0" * 40)
+    snapshot.parent.mkdir(parents=True)
+    (tmp_path / "models--somebody--flux" / "refs").mkdir()
+    (tmp_path / "models--somebody--flux" / "refs" / "main").write_text("0" * 40)
+    snapshot.symlink_to(folder)
+    spec = replace(tiny_flux.spec("somebody/flux"))
+    monkeypatch.setattr(installed, "try_to_load_from_cache", _in(tmp_path))
+    assert installed.look(spec).place == snapshot
+    assert installed.look(replace(spec, source="somebody/else")).place is None
+    one = replace(spec, single_file="somebody/flux/transformer/*.safetensors")
+    assert installed.look(one).place.suffix == ".safetensors"
+    assert installed.look(replace(one, single_file="somebody/flux/*.ckpt")).place is None
+
+
+def _in(cache):
+    """The default of its argument is the cache as it was on import."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return lambda repository, name: try_to_load_from_cache(repository, name, cache_dir=cache)
+
+
+def test_what_is_kept_counts_also_when_its_source_has_gone(folder, tmp_path):
+    spec = replace(tiny_flux.spec(str(tmp_path / "gone")), quantization="nf4")
+    assert installed.look(spec).place is None
+    kept = installed.kept_folder(spec)
+    kept.parent.mkdir(parents=True)
+    kept.symlink_to(folder)
+    assert installed.look(spec).place == kept

@@ -1,0 +1,62 @@
+"""`manage.py doctor`: what is well, what is not, and what to do about it."""
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from generation.types import Hardware
+from ipo_site import doctor
+from preferences import leases
+from preferences.models import Worker
+
+
+@pytest.mark.django_db
+def test_all_is_well_with_a_worker_and_not_without(capsys, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_s3cret")
+    with pytest.raises(CommandError, match="1 problem, see above"):
+        call_command("doctor")
+    assert "Workers: none was heard of lately: start IPO (make run)" in capsys.readouterr().out
+    leases.report_worker("gpu@here", state=Worker.State.READY, model="tiny", device="a card", memory_gb=8)
+    call_command("doctor")
+    said = capsys.readouterr().out
+    assert "Worker gpu@here: Ready (tiny)" in said
+    assert "All is well." in said
+    assert "Hugging Face token: set" in said
+    assert "s3cret" not in said
+
+
+@pytest.mark.django_db
+def test_a_worker_that_could_not_load_is_a_problem_with_its_own_sentence(capsys):
+    leases.report_worker("gpu@here", state=Worker.State.FAILED, error="It is gated: accept the licence.")
+    with pytest.raises(CommandError):
+        call_command("doctor")
+    assert "Worker gpu@here: It is gated: accept the licence." in capsys.readouterr().out
+
+
+@pytest.mark.django_db
+def test_servers_that_do_not_answer(settings, monkeypatch):
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    monkeypatch.setitem(connection.settings_dict, "PORT", "1")
+    found = {finding.about: finding for finding in doctor._servers()}
+    assert found["Redis"].is_problem
+    assert "make run" in found["Redis"].said
+
+
+def test_models_that_need_more_than_there_is(settings):
+    from generation import installed
+
+    def said(key: str, hardware: Hardware) -> str:
+        return ", ".join(doctor._of_model(installed.look(settings.IPO_MODELS[key]), hardware))
+
+    laptop, card = Hardware("2 CPU cores", 8, is_gpu=False), Hardware("a card", 8, is_gpu=True)
+    assert "installed" in said("pocket-landscapes", laptop)
+    assert said("sd-turbo", laptop).endswith("needs an NVIDIA GPU")
+    assert "needs about" not in said("sd-turbo", card)
+    assert "gated: accept its licence at" in said("flux-dev", card)
+    assert said("flux-dev", card).endswith("needs about 13 GB of memory, more than there is")
+
+
+def test_a_driver_that_torch_cannot_use_is_a_problem(monkeypatch):
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    assert doctor._device(Hardware("2 CPU cores", 8, is_gpu=False)).is_problem
+    assert not doctor._device(Hardware("a card", 8, is_gpu=True)).is_problem
