@@ -73,15 +73,11 @@ class ModelManager:
 
     def hardware(self) -> Hardware:
         """What this process draws on."""
-        from generation.backends.local import hardware  # noqa: PLC0415 - torch
-
-        return hardware()
+        return self._local_backend().hardware()
 
     def fetch(self, spec: ModelSpec) -> None:
         """Download all that drawing with a model needs, with progress on the terminal. Raises ModelUnavailable."""
-        from generation.pipelines.loading import fetch  # noqa: PLC0415 - torch
-
-        fetch(spec)
+        self._local_backend().fetch(spec)
 
     def _backend(self, server: str) -> Backend:
         return self._remote_backend(server) if server else self._local_backend()

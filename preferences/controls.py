@@ -132,6 +132,8 @@ class Controls(models.Model):
         "generation_mode",
         "server_url",
     )
+    # These say where pictures are drawn and how many at once, and change nothing in them.
+    WHERE: ClassVar[tuple[str, ...]] = ("inference_batch", "generation_mode", "server_url")
     # Controls that only some choices of another one listen to; the form hides them while none of these is chosen.
     ONLY_FOR: ClassVar[dict[str, tuple[str, ...]]] = {
         "draws_per_picture": ("bayesian",),

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from preferences.controls import Asking
+from preferences.controls import Asking, Controls
 from preferences.models import Batch, Candidate, RatedCandidate, Rating, Search, Session
 
 GOOD, BAD = 1.0, -1.0
@@ -74,14 +74,17 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
 
 @transaction.atomic
 def retry_batch(session: Session, number: int) -> Batch:
-    """Queue a failed batch again, its failed candidates included. Raises NotAllowed while another is drawn."""
+    """Queue a failed batch again, its failed candidates included. Raises NotAllowed while another is drawn.
+
+    Where and how many at once is as the session says by now: what failed may have been just that.
+    """
     batch = Batch.objects.select_for_update().get(session=session, number=number)
     if batch.state == Batch.State.FAILED:
         if session.batches.filter(state__in=Batch.ACTIVE).exists():
             raise NotAllowed("Another batch of this session is being drawn: try again when it is done.")
         failed = batch.candidates.filter(state=Candidate.State.FAILED)
         failed.update(state=Candidate.State.PENDING, error="", vector=None)
-        _queue(batch)
+        _queue(batch, **{name: getattr(session, name) for name in Controls.WHERE})
     return batch
 
 
@@ -92,10 +95,10 @@ def _add_batch(session: Session, number: int) -> Batch:
     return batch
 
 
-def _queue(batch: Batch) -> None:
+def _queue(batch: Batch, **changes: Any) -> None:
     now = timezone.now()
     Batch.objects.filter(pk=batch.pk).update(
-        state=Batch.State.QUEUED, phase=Batch.Phase.QUEUED, error="", enqueued_at=now, finished_at=None
+        state=Batch.State.QUEUED, phase=Batch.Phase.QUEUED, error="", enqueued_at=now, finished_at=None, **changes
     )
     batch.refresh_from_db()
 

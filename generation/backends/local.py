@@ -13,7 +13,7 @@ from generation import registry
 from generation.backends.base import Backend
 from generation.encoders import Siglip
 from generation.errors import ModelUnavailable, OutOfMemory
-from generation.pipelines import speedups
+from generation.pipelines import loading, speedups
 from generation.pipelines.base import Pipeline
 from generation.pipelines.flux import Flux
 from generation.pipelines.stable_diffusion import StableDiffusion
@@ -77,6 +77,18 @@ class LocalBackend(Backend):
         resident = self._resident  # read once: another thread may be changing it
         return "" if resident is None else resident.spec.key
 
+    def hardware(self) -> Hardware:
+        """What this process draws on."""
+        if torch.cuda.is_available():
+            properties = torch.cuda.get_device_properties(0)
+            return Hardware(properties.name, properties.total_memory / 1e9, is_gpu=True)
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+        return Hardware(f"{os.cpu_count()} CPU cores", memory, is_gpu=False)
+
+    def fetch(self, spec: ModelSpec) -> None:
+        """Download all that drawing with a model needs, with progress on the terminal. Raises ModelUnavailable."""
+        loading.fetch(spec)
+
     def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
         with self._lock:
             if self._encoder is None or self._encoder[0] != encoder:
@@ -88,15 +100,6 @@ class LocalBackend(Backend):
 def _is_out_of_memory(error: RuntimeError) -> bool:
     """Of the GPU; of the machine itself torch has no class of its own."""
     return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
-
-
-def hardware() -> Hardware:
-    """What this process draws on."""
-    if torch.cuda.is_available():
-        properties = torch.cuda.get_device_properties(0)
-        return Hardware(properties.name, properties.total_memory / 1e9, is_gpu=True)
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    return Hardware(f"{os.cpu_count()} CPU cores", memory, is_gpu=False)
 
 
 def _free_memory() -> None:

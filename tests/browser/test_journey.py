@@ -69,6 +69,10 @@ def test_a_journey_with_script(page, live_server, workers):
     expect(second.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
     session = Session.objects.get()
     assert selectors.rating_counts(session) == (2, 1)
+    page.keyboard.press("b")  # nothing has the focus yet: it is the first picture that is meant
+    expect(page.locator(".tile").first.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("g")
+    expect(page.locator(".tile").first.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
 
     page.get_by_role("button", name="Submit batch").click()
     expect(status).to_contain_text("6 of 6 images", timeout=60_000)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from generation.manager import ModelManager
 from preferences import drawing, tasks
+from preferences.forms import ControlsForm
 from preferences.models import Batch, Session
 from tests import factories
 
@@ -51,9 +52,16 @@ def test_a_server_that_is_away_fails_the_batch_with_a_remedy_and_the_controls_ch
     assert "No generation server answers at http://127.0.0.1:1: start it there" in page
     assert "drawn by http://127.0.0.1:1" in page
     client.post(f"/s/{session.pk}/1/retry")
-    drawing.draw_batch(batch.pk, manager, "gpu@a")  # a batch keeps the controls it was asked for with
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
     batch.refresh_from_db()
     assert batch.state == Batch.State.FAILED
+    form = {"value_model": "bayesian", "start": "random", "noise_seed": 5, "temperature": 1, "optim_steps": 1}
+    form |= {name: getattr(session, name) for name in ControlsForm.base_fields} | form | {"generation_mode": "local"}
+    assert client.post(f"/s/{session.pk}/controls", form).status_code == 302
+    client.post(f"/s/{session.pk}/1/retry")
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    batch.refresh_from_db()
+    assert (batch.state, batch.noise_seed) == (Batch.State.READY, session.noise_seed)  # all else is as it was
 
 
 def test_the_form_takes_a_server_and_brings_the_installations_own(client, settings, tiny_model):

@@ -68,7 +68,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   const rating = { g: "good", b: "bad", t: "best", n: "next" }[event.key] || event.key;
-  const button = here < 0 ? null : tiles[here].querySelector(`[data-rating="${CSS.escape(rating)}"]`);
+  const button = tiles[Math.max(here, 0)].querySelector(`[data-rating="${CSS.escape(rating)}"]`);
   if (!button) return;
   button.focus();
   button.click();
