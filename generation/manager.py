@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,8 @@ class ModelManager:
         first = 0
         while first < len(request.vectors):
             size = at_once or self.fastest_size(spec, request, server)
-            yield from self.generate(spec, replace(request, vectors=request.vectors[first : first + size]), server)
+            part = replace(request, vectors=request.vectors[first : first + size], on_preview=_later(request, first))
+            yield from self.generate(spec, part, server)
             first += size
 
     def fastest_size(self, spec: ModelSpec, request: GenerationRequest, server: str = "") -> int:
@@ -99,3 +100,9 @@ class ModelManager:
 
                 self._local = LocalBackend(self._speedups)
             return self._local
+
+
+def _later(request: GenerationRequest, first: int) -> Callable[[int, list[Pixels]], None] | None:
+    """The request's on_preview, for a part of it that begins with picture `first`."""
+    on_preview = request.on_preview
+    return None if on_preview is None else lambda number, pictures: on_preview(first + number, pictures)

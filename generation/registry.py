@@ -29,6 +29,7 @@ FLUX: dict[str, Any] = {
     "latent_channels": 16,
     "example_prompt": "a calm landscape at sunset",
     "encoder": "siglip-base",
+    "preview_vae": "madebyollin/taef1",
     "needs_cuda": True,
     "memory_gb": 13.0,
 }
@@ -68,6 +69,7 @@ BUILTIN: dict[str, ModelSpec] = {
         example_prompt="a calm landscape at sunset",
         scheduler="lcm",
         variant="fp16",
+        preview_vae="madebyollin/taesd",
         memory_gb=4.0,
         encoder="siglip-base",
         draws_per_picture=3,

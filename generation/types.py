@@ -48,6 +48,7 @@ class ModelSpec:
     curation_size: int = 8
     needs_cuda: bool = False
     memory_gb: float = 0.0  # of the GPU, or of the machine where it needs none, to draw one picture; 0 = not known
+    preview_vae: str = ""  # a tiny autoencoder (folder, or Hugging Face id) that shows what is being drawn
     variant: str = ""  # of the weights' files, where there are several, as "fp16"
     is_gated: bool = False  # its licence must be accepted before the weights can be downloaded
     spaces: tuple[SpaceKey, ...] = ("latent", "pooled_embed", "prompt_embed")
@@ -88,6 +89,8 @@ class GenerationRequest:
     delta_scale: float
     noise_seed: int
     step_seed: int
+    # Told the number of the first picture, and how it and those after it look by now.
+    on_preview: Callable[[int, list[Pixels]], None] | None = field(default=None, compare=False)
     on_step: Callable[[int, int], None] | None = field(default=None, compare=False)
     should_stop: Callable[[], bool] | None = field(default=None, compare=False)
 

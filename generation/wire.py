@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from generation import images
-from generation.types import GenerationRequest, Picture, Vectors
+from generation.types import GenerationRequest, Picture, Pixels, Vectors
 
 # Of a request, by the names that the service knows as well; callbacks stay at home.
 PLAIN = (
@@ -30,7 +30,7 @@ def to_body(model: str, request: GenerationRequest) -> dict[str, Any]:
     """A request as JSON: its vectors as base64 of little-endian float32, in C order."""
     plain = {name: getattr(request, name) for name in PLAIN}
     vectors = base64.b64encode(np.ascontiguousarray(request.vectors, "<f4").tobytes()).decode()
-    return {"model_id": model, **plain, "vectors": vectors}
+    return {"model_id": model, **plain, "vectors": vectors, "previews": request.on_preview is not None}
 
 
 def to_vectors(text: str, dimension: int) -> Vectors:
@@ -56,4 +56,9 @@ def to_picture(answer: dict[str, Any]) -> Picture:
     """The inverse of from_picture."""
     if answer["image_base64"] is None:
         return Picture(None, answer["error"])
-    return Picture(np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["image_base64"]))).convert("RGB")))
+    return Picture(to_pixels(answer))
+
+
+def to_pixels(answer: dict[str, Any]) -> Pixels:
+    """Of a picture that there is."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["image_base64"]))).convert("RGB"))

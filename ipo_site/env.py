@@ -95,6 +95,8 @@ EXTRA_MODELS = os.environ.get("IPO_EXTRA_MODELS") or "{}"
 DEFAULT_MODEL = os.environ.get("IPO_DEFAULT_MODEL", "")
 # Ways to draw faster, see .env.example.
 SPEEDUPS = tuple(filter(None, os.environ.get("IPO_SPEEDUPS", "").replace(" ", "").split(",")))
+# Show what is being drawn, where the model has a tiny autoencoder for it.
+PREVIEWS = _env.bool("IPO_PREVIEWS", default=True)
 # The generation service that draws for new sessions; empty: the workers themselves.
 GENERATION_SERVER = os.environ.get("IPO_GENERATION_SERVER", "").rstrip("/")
 # Who asks the generation service must know it; needed where that listens beyond this machine.

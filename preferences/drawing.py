@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -96,7 +97,9 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
             at_once = batch.inference_batch or manager.fastest_size(spec, request, batch.server)
             chunk = _chunk(pending, at_once)
             vectors = [_vectors(one) for one in chunk]
-            request = replace(request, vectors=np.concatenate(vectors))
+            owners = [candidate for candidate, tried in zip(chunk, vectors, strict=True) for _ in tried]
+            on_preview = partial(saver.preview, owners) if settings.IPO_PREVIEWS else None
+            request = replace(request, vectors=np.concatenate(vectors), on_preview=on_preview)
             pictures = manager.generate_all(spec, request, at_once, batch.server)
             for candidate, tried in zip(chunk, vectors, strict=True):
                 of_slot = list(islice(pictures, len(tried)))

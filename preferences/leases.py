@@ -103,6 +103,15 @@ class Drawn:
     looks: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
 
 
+def preview_candidates(lease: Lease, shown: Mapping[int, bytes]) -> None:
+    """Keep how pictures look by now, as image files by the candidates' ids; nothing where the lease was lost."""
+    pending = Candidate.objects.filter(pk__in=shown, batch__in=lease.rows(), state=Candidate.State.PENDING)
+    for candidate in pending:
+        name = _preview_name(candidate)
+        default_storage.save(name, ContentFile(shown[candidate.pk]))
+        pending.filter(pk=candidate.pk).update(preview=name, previewed_at=timezone.now())
+
+
 def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
     """Save the pictures of one forward pass. False, and nothing changed, when the lease was lost."""
     for item in drawn:
@@ -112,6 +121,8 @@ def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
         if not lease.rows().select_for_update().exists():
             return False
         now = timezone.now()
+        rows = Candidate.objects.filter(pk__in=[item.candidate.pk for item in drawn])
+        previews = list(rows.exclude(preview="").values_list("preview", flat=True))
         for item in drawn:
             if item.error:
                 changes: dict[str, Any] = {"state": Candidate.State.FAILED, "error": item.error}
@@ -120,7 +131,7 @@ def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
                 changes = {"state": Candidate.State.READY, "image": image, "thumbnail": thumbnail}
             chosen = {name: getattr(item.candidate, name) for name in ("vector", "score", "distance")}
             Candidate.objects.filter(pk=item.candidate.pk, state=Candidate.State.PENDING).update(
-                drawn_at=now, alternatives=None, **chosen, **changes
+                drawn_at=now, alternatives=None, preview="", **chosen, **changes
             )
         seen = [
             Embedding(candidate=item.candidate, encoder=view, vector=vector)
@@ -130,6 +141,8 @@ def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
         Embedding.objects.bulk_create(
             seen, update_conflicts=True, unique_fields=["candidate", "encoder"], update_fields=["vector"]
         )
+    for preview in previews:
+        default_storage.delete(preview)  # no page shows it any longer
     return True
 
 
@@ -137,6 +150,10 @@ def _file_names(candidate: Candidate) -> tuple[str, str]:
     # Known beforehand, so that a picture drawn twice overwrites itself instead of leaving an orphan.
     stem = f"batches/{candidate.batch_id}/{candidate.slot:03d}-{candidate.attempt}"
     return f"{stem}.png", f"{stem}.webp"
+
+
+def _preview_name(candidate: Candidate) -> str:
+    return f"batches/{candidate.batch_id}/{candidate.slot:03d}-{candidate.attempt}-preview.webp"
 
 
 def _store(item: Drawn) -> None:

@@ -137,6 +137,8 @@ class Candidate(models.Model):
     distance = models.FloatField(null=True, blank=True, help_text="From the prompt's anchor.")
     image = models.FileField(blank=True, max_length=255)
     thumbnail = models.FileField(blank=True, max_length=255)
+    preview = models.FileField(blank=True, max_length=255, help_text="How it looks by now, while it is drawn.")
+    previewed_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     drawn_at = models.DateTimeField(null=True, blank=True)

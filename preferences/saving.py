@@ -1,6 +1,6 @@
 """What a drawing worker does with chosen pictures: encode them beside the next forward pass, and save them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from django.conf import settings
 
 from generation import images
-from generation.types import Picture
+from generation.types import Picture, Pixels
 from preferences import leases
 from preferences.models import Batch, Candidate
 
@@ -22,6 +22,7 @@ class Saver:
         self._lease = lease
         self._threads = ThreadPoolExecutor(images.THREADS, "encode")
         self._under_way: dict[int, Future[leases.Drawn]] = {}
+        self._previews: dict[int, Future[bytes]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -42,8 +43,20 @@ class Saver:
         about = _about(self._batch, candidate) if settings.IPO_EMBED_SETTINGS else None
         self._under_way[candidate.pk] = self._threads.submit(_encoded, candidate, picture, about, looks)
 
+    def preview(self, owners: Sequence[Candidate], first: int, pictures: Sequence[Pixels]) -> None:
+        """Show how candidates look by now. `owners` are those of all pictures, `pictures` begin with number `first`.
+
+        Of several that are drawn for a candidate at once, the first is shown.
+        """
+        for owner, pixels in reversed(list(zip(owners[first:], pictures, strict=False))):
+            self._previews[owner.pk] = self._threads.submit(images.to_thumbnail, pixels)
+
     def save(self, *, wait: bool = False) -> bool:
         """Save what is encoded; all, if one waits for it. False when the lease was lost."""
+        shown = {pk: future for pk, future in self._previews.items() if future.done()}
+        if shown:
+            leases.preview_candidates(self._lease, {pk: future.result() for pk, future in shown.items()})
+            self._previews = {pk: future for pk, future in self._previews.items() if pk not in shown}
         done = [future for future in self._under_way.values() if wait or future.done()]
         if not done:
             return True

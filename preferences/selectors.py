@@ -144,6 +144,11 @@ class BatchView:
         times = [tile.candidate.drawn_at for tile in self.tiles if tile.candidate.drawn_at is not None]
         return max(times).isoformat() if times else ""
 
+    @property
+    def previewed(self) -> list[Tile]:
+        """Those that show what they are going to be."""
+        return [t for t in self.tiles if t.candidate.preview and t.candidate.state == Candidate.State.PENDING]
+
     def drawn_after(self, moment: datetime | None) -> list[Tile]:
         shown = (tile for tile in self.tiles if tile.candidate.drawn_at is not None)
         return [t for t in shown if moment is None or t.candidate.drawn_at > moment]  # type: ignore[operator]

@@ -91,7 +91,7 @@ def _news(view: selectors.BatchView, after: str) -> dict[str, Any]:
         moment = parse_datetime(after)
     except ValueError:
         moment = None
-    return {"view": view, "session": view.session, "tiles": view.drawn_after(moment)}
+    return {"view": view, "session": view.session, "tiles": view.drawn_after(moment) + view.previewed}
 
 
 @require_POST
@@ -216,10 +216,10 @@ def stop_search(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
 @require_GET
 @cache_control(private=True, max_age=31_536_000, immutable=True)
 def picture(request: HttpRequest, candidate_id: int, kind: str) -> HttpResponseBase:
-    """The PNG or the thumbnail of one of the user's own candidates."""
+    """The PNG, the thumbnail or the preview of one of the user's own candidates; each address stands for one file."""
     try:
         candidate = selectors.candidate_of(request.user, candidate_id)
-        file = {"image": candidate.image, "thumbnail": candidate.thumbnail}[kind]
+        file = {"image": candidate.image, "thumbnail": candidate.thumbnail, "preview": candidate.preview}[kind]
         return FileResponse(default_storage.open(file.name or "", "rb"))
     except (Candidate.DoesNotExist, KeyError, FileNotFoundError, IsADirectoryError) as error:
         raise Http404("There is no such picture.") from error

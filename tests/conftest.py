@@ -30,7 +30,18 @@ def tiny_model() -> str:
     folder = Path(django_settings.IPO_MODELS["tiny"].source)
     if not folder.exists():
         build_pipeline(TINY, seed=0).save_pretrained(folder, safe_serialization=True)
+        tiny_vae(django_settings.IPO_MODELS["tiny"].preview_vae)
     return "tiny"
+
+
+def tiny_vae(folder: str, latent_channels: int = 4) -> str:
+    """Save an AutoencoderTiny with random weights, for previews, in this folder."""
+    from diffusers import AutoencoderTiny
+
+    sizes = {"encoder_block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4}
+    few = {"num_encoder_blocks": (1,) * 4, "num_decoder_blocks": (1,) * 4}
+    AutoencoderTiny(latent_channels=latent_channels, **sizes, **few).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

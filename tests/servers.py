@@ -42,7 +42,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     folder = Path(tempfile.mkdtemp(prefix="ipo-tests-"))
     os.environ["IPO_DATA_DIR"] = str(folder)
     # The tests' own model; tests/conftest.py draws its random weights when a test first asks for them.
-    os.environ["IPO_EXTRA_MODELS"] = json.dumps({"tiny": TINY | {"source": str(folder / "tiny")}})
+    places = {"source": str(folder / "tiny"), "preview_vae": str(folder / "tiny-vae")}
+    os.environ["IPO_EXTRA_MODELS"] = json.dumps({"tiny": TINY | places})
     os.environ["IPO_DEFAULT_MODEL"] = "tiny"
     own = [bool(os.environ.get(name)) for name in _NAMES]
     servers = embedded.EmbeddedServers(folder, postgres=not own[0], redis=not own[1])

@@ -13,7 +13,7 @@ from generation import registry
 from generation.backends.base import Backend
 from generation.encoders import Siglip
 from generation.errors import ModelUnavailable, OutOfMemory
-from generation.pipelines import loading, speedups
+from generation.pipelines import loading, previews, speedups
 from generation.pipelines.base import Pipeline
 from generation.pipelines.flux import Flux
 from generation.pipelines.stable_diffusion import StableDiffusion
@@ -27,13 +27,14 @@ class LocalBackend(Backend):
         self._speedups = wanted_speedups
         self._lock = threading.RLock()
         self._resident: Pipeline | None = None
+        self._looked_for: ModelSpec | None = None  # the model whose tiny autoencoder was loaded, or is missing
         self._encoder: tuple[str, Siglip] | None = None
 
     def ensure_ready(self, spec: ModelSpec) -> None:
         with self._lock:
             if self._resident is not None and self._resident.spec == spec:
                 return
-            self._resident = None  # the old one first: two may not fit
+            self._resident = self._looked_for = None  # the old one first: two may not fit
             _free_memory()
             device = _device()
             if spec.needs_cuda and device == "cpu":
@@ -48,6 +49,8 @@ class LocalBackend(Backend):
         with self._lock:
             self.ensure_ready(spec)
             assert self._resident is not None
+            if request.on_preview is not None and self._looked_for != spec:
+                self._resident.look, self._looked_for = previews.load(spec, _device()), spec
             try:
                 return self._resident.generate(request)
             except RuntimeError as error:

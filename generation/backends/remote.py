@@ -67,6 +67,8 @@ class RemoteBackend(Backend):
                 raise self._problem(line["status"], line["detail"])
             if "step" in line and request.on_step is not None:
                 request.on_step(line["step"], line["steps"])
+            if "preview" in line and request.on_preview is not None:
+                request.on_preview(0, [wire.to_pixels(image) for image in line["preview"]])
             _stop_if_asked(request)
         raise self._broken("no pictures")
 

@@ -10,6 +10,7 @@ from diffusers import AutoencoderKL
 
 from generation import spaces
 from generation.errors import Cancelled
+from generation.pipelines import previews
 from generation.types import GenerationRequest, ModelSpec, Picture
 
 # A picture whose pixels hardly differ is a failed one: a black or grey square, not something to rate.
@@ -21,6 +22,7 @@ class Pipeline(ABC):
 
     spec: ModelSpec
     pipe: Any  # of diffusers
+    look: previews.Look | None = None  # at latents, for previews
 
     @classmethod
     @abstractmethod
@@ -33,6 +35,10 @@ class Pipeline(ABC):
 
         Raises ValueError for vectors of a wrong shape, UnsupportedSpace, and Cancelled.
         """
+
+    def laid_out(self, latents: torch.Tensor, request: GenerationRequest) -> torch.Tensor:
+        """The latents as diffusers has them between steps -> [n, channels, height, width]."""
+        return latents
 
     def space_of(self, request: GenerationRequest) -> spaces.Space:
         """The space of a request whose vectors fit it. Raises UnsupportedSpace, and ValueError for a wrong shape."""
@@ -62,14 +68,18 @@ def generators(request: GenerationRequest) -> list[torch.Generator]:
     return [torch.Generator("cpu").manual_seed(request.step_seed) for _ in request.vectors]
 
 
-def after_step(request: GenerationRequest) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
+def after_step(
+    pipeline: Pipeline, request: GenerationRequest
+) -> Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]:
     """A callback for diffusers that reports the step, and raises Cancelled where the request is to stop."""
+    show = previews.Show(request, pipeline.look)
 
     def callback(pipe: Any, step: int, timestep: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
         if request.on_step is not None:
             request.on_step(step + 1, request.steps)
         if request.should_stop is not None and request.should_stop():
             raise Cancelled("Stopped.")  # raising skips the decoding and leaves the pipeline usable
+        show.step(step + 1, pipeline.laid_out(kwargs["latents"], request))
         return {}
 
     return callback

@@ -62,10 +62,16 @@ class Flux(Pipeline):
             max_sequence_length=self.spec.prompt_tokens,
             generator=generators(request),
             output_type="latent",
-            callback_on_step_end=after_step(request),
+            callback_on_step_end=after_step(self, request),
         ).images
-        latents = self.pipe._unpack_latents(packed, request.height, request.width, self.pipe.vae_scale_factor)
-        return decoded(self.pipe.vae, latents)
+        return decoded(self.pipe.vae, self.laid_out(packed, request))
+
+    def laid_out(self, latents: torch.Tensor, request: GenerationRequest) -> torch.Tensor:
+        """From patches of 2 x 2."""
+        unpacked: torch.Tensor = self.pipe._unpack_latents(
+            latents, request.height, request.width, self.pipe.vae_scale_factor
+        )
+        return unpacked
 
     def _encode(self, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings of the tokens [1, tokens, hidden] by T5, and of the prompt as a whole [1, pooled] by CLIP."""

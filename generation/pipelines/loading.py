@@ -24,18 +24,22 @@ SMALL_FILES = ["model_index.json", "*/config.json", "scheduler/*.json", "tokeniz
 
 def read(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -> Any:
     """The diffusers pipeline of a spec, on the CPU. Raises ModelUnavailable with a remedy."""
+    is_folder = Path(spec.source).is_dir()
     try:
-        pipe = kind.from_pretrained(
-            spec.source,
-            dtype=getattr(torch, spec.dtype),
-            local_files_only=Path(spec.source).is_dir(),
-            variant=spec.variant or None,
-            **options,
-        )
+        pipe = _loaded(kind, spec, variant=spec.variant or None, local_files_only=is_folder, **options)
     except (OSError, ValueError) as error:
-        raise ModelUnavailable(why_not(spec, error)) from error
+        try:  # what is here may be the weights without a variant
+            pipe = _loaded(kind, spec, local_files_only=True, **options) if spec.variant else None
+        except (OSError, ValueError):
+            pipe = None
+        if pipe is None:
+            raise ModelUnavailable(why_not(spec, error)) from error
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def _loaded(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -> Any:
+    return kind.from_pretrained(spec.source, dtype=getattr(torch, spec.dtype), **options)
 
 
 def fetch(spec: ModelSpec) -> None:
@@ -46,6 +50,8 @@ def fetch(spec: ModelSpec) -> None:
             small_files(spec.source)
         elif not Path(spec.source).is_dir():
             DiffusionPipeline.download(spec.source, variant=spec.variant or None)
+        if spec.preview_vae and not Path(spec.preview_vae).is_dir():
+            snapshot_download(spec.preview_vae, allow_patterns=["config.json", "*.safetensors"])
         if spec.encoder and not Path(ENCODERS[spec.encoder]).is_dir():
             snapshot_download(ENCODERS[spec.encoder], ignore_patterns=["*.bin", "*.h5", "*.msgpack"])
     except (OSError, ValueError) as error:

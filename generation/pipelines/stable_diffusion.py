@@ -54,7 +54,7 @@ class StableDiffusion(Pipeline):
             guidance_scale=request.guidance,
             generator=generators(request),
             output_type="latent",
-            callback_on_step_end=after_step(request),
+            callback_on_step_end=after_step(self, request),
         ).images
         return decoded(self.pipe.vae, latents)
 

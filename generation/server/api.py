@@ -104,8 +104,9 @@ def batch(request: HttpRequest, asked: schemas.Batch) -> schemas.GeneratedBatch:
     openapi_extra={
         "responses": {
             200: {
-                "description": "A line of JSON for each step ({step, steps}), then {images}, or {detail, status}; {} "
-                "where there is no news. Who closes the connection stops the drawing before its next step.",
+                "description": "A line of JSON for each step ({step, steps}), {preview} now and then if asked for, at "
+                "last {images} or {detail, status}; {} where there is no news. Who closes the connection stops the "
+                "drawing before its next step.",
                 "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
             }
         }
@@ -122,7 +123,7 @@ def draw(request: HttpRequest, asked: schemas.Draw) -> HttpResponse | StreamingH
     if len(vectors) > schemas.MOST_PICTURES:
         raise unfit("vectors", f"must be {schemas.MOST_PICTURES} rows at most, there are {len(vectors)}.")
     plain = {name: getattr(asked, name) for name in wire.PLAIN}
-    stream = service.stream(spec, GenerationRequest(vectors=vectors, **plain))
+    stream = service.stream(spec, GenerationRequest(vectors=vectors, **plain), with_previews=asked.previews)
     return StreamingHttpResponse(stream, content_type="application/x-ndjson")  # which closes the stream at its end
 
 

@@ -51,6 +51,7 @@ class Draw(Schema):
     delta_scale: Number
     noise_seed: Seed
     step_seed: Seed
+    previews: bool = False
 
 
 class ModelChoice(Schema):

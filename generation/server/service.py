@@ -12,7 +12,7 @@ from typing import Any
 from generation import wire
 from generation.errors import Cancelled, GenerationError, ModelUnavailable, OutOfMemory
 from generation.manager import ModelManager
-from generation.types import GenerationRequest, ModelSpec, Picture
+from generation.types import GenerationRequest, ModelSpec, Picture, Pixels
 
 log = logging.getLogger(__name__)
 QUEUE = 8  # requests that draw or wait; more are turned away
@@ -59,12 +59,18 @@ class Service:
         self.load(spec)
         return list(self.manager.generate_all(spec, request, spec.inference_batch))
 
-    def stream(self, spec: ModelSpec, request: GenerationRequest) -> "Stream":
+    def stream(self, spec: ModelSpec, request: GenerationRequest, *, with_previews: bool = False) -> "Stream":
         """Draw one forward pass in a thread that keeps its place until it is done or nobody waits. Raises Full."""
         self._take_place()
         stream = Stream()
+        followed = replace(
+            request,
+            on_step=stream.step,
+            on_preview=stream.preview if with_previews else None,
+            should_stop=stream.is_left,
+        )
         try:
-            threading.Thread(target=self._draw_into, args=(stream, spec, request), daemon=True).start()
+            threading.Thread(target=self._draw_into, args=(stream, spec, followed), daemon=True).start()
         except RuntimeError:  # no more threads: the place would be lost for good
             self.places.release()
             raise
@@ -80,8 +86,7 @@ class Service:
                 if stream.is_left():
                     return
                 self.load(spec)
-                followed = replace(request, on_step=stream.step, should_stop=stream.is_left)
-                pictures = self.manager.generate(spec, followed)
+                pictures = self.manager.generate(spec, request)
             stream.put({"images": [wire.from_picture(picture) for picture in pictures]})
         except Cancelled:
             log.info("Nobody waits any longer: stopped drawing with %s.", spec.key)
@@ -108,6 +113,9 @@ class Stream:
 
     def step(self, done: int, of: int) -> None:
         self.put({"step": done, "steps": of})
+
+    def preview(self, first: int, pictures: list[Pixels]) -> None:
+        self.put({"preview": [wire.from_picture(Picture(pixels)) for pixels in pictures]})
 
     def is_left(self) -> bool:
         """Whether nobody waits for the pictures any longer."""

@@ -1,5 +1,6 @@
 """What every backend promises: drawing in this process, or on a server, is the same to whoever asks."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -47,6 +48,19 @@ def test_steps_are_told_and_it_stops_between_two(backend, spec):
         backend.generate(spec, replace(request, should_stop=lambda: len(steps) == 2))
     assert steps == [(1, 3), (2, 3)]
     assert len(backend.generate(spec, request)) == 3
+
+
+def test_what_takes_longer_is_shown_on_the_way(backend, spec):
+    seen: list[tuple[int, np.ndarray]] = []
+    request = request_for(
+        spec, n=8, steps=200, on_preview=lambda first, pictures: seen.append((first, np.stack(pictures)))
+    )
+    began = time.monotonic()
+    drawn = pixels(backend, spec, request)
+    if time.monotonic() - began > 2:  # one a second
+        assert seen
+    for first, pictures in seen:
+        assert (first, pictures.shape, pictures.dtype) == (0, drawn.shape, np.uint8)
 
 
 def test_what_cannot_be_drawn_is_one_sentence(backend, spec, settings):

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from generation import spaces
-from generation.backends.local import FAMILIES
+from generation.backends.local import FAMILIES, LocalBackend
 from generation.errors import Cancelled, ModelUnavailable
 from generation.manager import ModelManager
 from generation.types import ModelSpec
+from tests.conftest import tiny_vae
 from tests.generation import tiny_flux
 from tests.generation.requests import pixels, request_for
 
@@ -82,3 +83,36 @@ def test_cancelled_between_steps_and_usable_after(manager, spec):
 def test_without_a_gpu_that_it_needs_it_is_not_loaded(manager, spec):
     with pytest.raises(ModelUnavailable, match="needs an NVIDIA GPU"):
         manager.ensure_ready(replace(spec, needs_cuda=True))
+
+
+def test_previews_show_every_picture_before_the_last_step_and_change_nothing(spec, tmp_path, monkeypatch):
+    monkeypatch.setattr("generation.pipelines.previews.SECONDS", 0.0)
+    manager, seen = ModelManager(), []
+    plain = request_for(spec, n=3)
+    shown = replace(plain, on_preview=lambda first, pictures: seen.append((first, np.stack(pictures))))
+    with_vae = replace(spec, preview_vae=tiny_vae(str(tmp_path), spec.latent_channels))
+    drawn = [picture.pixels for picture in manager.generate_all(with_vae, shown, at_once=2)]
+    assert np.array_equal(np.stack(drawn)[:2], pixels(manager, spec, replace(plain, vectors=plain.vectors[:2])))
+    assert [(first, len(pictures)) for first, pictures in seen] == [
+        (0, 2),
+        (0, 2),
+        (2, 1),
+        (2, 1),
+    ]  # two of three steps
+    assert {pictures.shape[1:] for _, pictures in seen} == {(64, 64, 3)}
+    assert not np.array_equal(seen[0][1], seen[1][1])
+    monkeypatch.setattr("generation.pipelines.previews.SECONDS", 60.0)
+    seen.clear()
+    manager.generate(with_vae, shown)
+    assert not seen  # too fast to need any
+
+
+def test_without_the_tiny_autoencoder_pictures_are_drawn_all_the_same(spec, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("generation.pipelines.previews.SECONDS", 0.0)
+    backend, seen = LocalBackend(), []
+    request = request_for(spec, on_preview=lambda first, pictures: seen.append(first))
+    missing = replace(spec, preview_vae=str(tmp_path / "nowhere"))
+    for _ in range(2):
+        assert len(backend.generate(missing, request)) == 3
+    assert not seen
+    assert caplog.text.count("No previews") == 1

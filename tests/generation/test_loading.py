@@ -1,5 +1,7 @@
 """Why weights cannot be read: one sentence with a remedy for each cause, however deep it is hidden."""
 
+from dataclasses import replace
+
 import httpx2
 import pytest
 from huggingface_hub.errors import (
@@ -10,6 +12,7 @@ from huggingface_hub.errors import (
 )
 
 from generation import registry
+from generation.bundled.architecture import TINY, build_pipeline
 from generation.errors import ModelUnavailable
 from generation.pipelines.loading import why_not
 from generation.pipelines.stable_diffusion import StableDiffusion
@@ -49,6 +52,15 @@ def test_a_gated_repository_names_licence_and_variable():
     sentence = why_not(SPEC, GatedRepoError("gated", response=ANSWER))
     assert f"/{SPEC.source}," in sentence
     assert "HF_TOKEN" in sentence
+
+
+@pytest.mark.parametrize("saved", ["", "fp16"])
+def test_weights_are_read_with_the_variant_or_else_without(saved, settings, tiny_model, tmp_path):
+    build_pipeline(TINY, seed=0).save_pretrained(tmp_path, variant=saved or None, safe_serialization=True)
+    spec = replace(settings.IPO_MODELS[tiny_model], source=str(tmp_path), variant="fp16")
+    assert StableDiffusion.load(spec, "cpu").pipe.unet is not None
+    with pytest.raises(ModelUnavailable, match="check the folder"):
+        StableDiffusion.load(replace(spec, source=str(tmp_path / "unet")), "cpu")
 
 
 def test_an_empty_folder_and_a_repository_that_is_out_of_reach(tmp_path, monkeypatch):

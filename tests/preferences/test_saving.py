@@ -1,10 +1,13 @@
 """Pictures are encoded beside the next forward pass, and what was drawn is never lost on the way."""
 
+import re
 import threading
+from pathlib import Path
 
 import pytest
 
 from generation.errors import GenerationError
+from generation.manager import ModelManager
 from preferences import drawing, leases, saving
 from preferences.models import Batch, Candidate
 
@@ -85,3 +88,54 @@ def test_who_lost_the_lease_saves_nothing_and_stops(batch, manager, monkeypatch)
     assert len(passes) <= 2
     assert not batch.candidates.filter(state=Candidate.State.READY).exists()
     assert leases.claim_batch(batch.pk, "gpu@b") is None  # it belongs to the other one
+
+
+@pytest.fixture
+def previews(tiny_model, monkeypatch):
+    """Every step is shown."""
+    monkeypatch.setattr("generation.pipelines.previews.SECONDS", 0.0)
+
+
+def test_what_is_being_drawn_gives_way_to_the_picture(client, session, batch, previews, settings, monkeypatch):
+    pages: list[str] = []
+    save = saving.Saver.save
+
+    def look(self, *, wait=False):
+        for future in list(self._previews.values()):
+            future.exception()  # so that it is done
+        found = save(self, wait=wait)
+        pages.append(client.get(f"/s/{session.pk}/1/progress", headers={"HX-Request": "true"}).content.decode())
+        return found
+
+    monkeypatch.setattr(saving.Saver, "save", look)
+    Batch.objects.filter(pk=batch.pk).update(diff_steps=4)
+    drawing.draw_batch(batch.pk, ModelManager(), "gpu@a")
+    shown = [page for page in pages if "not finished yet" in page]
+    assert len(shown) >= 4  # some steps of both passes
+    assert max(page.count("not finished yet") for page in shown) == 2  # the two of a pass
+    address = re.search(r'src="(/candidates/\d+/preview\?at=[\d.]+)"', shown[0]).group(1)
+    assert client.get(address).status_code == 404  # it has given way
+    assert "not finished yet" not in client.get(f"/s/{session.pk}/").content.decode()
+    assert not list(Path(settings.MEDIA_ROOT).rglob("*-preview.webp"))
+    assert batch.candidates.filter(state=Candidate.State.READY, preview="").count() == 4
+
+
+def test_a_preview_can_be_looked_at_and_only_while_the_lease_holds(client, session, batch):
+    lease = leases.claim_batch(batch.pk, "gpu@a")
+    first, second = batch.candidates.order_by("slot")[:2]
+    leases.preview_candidates(lease, {first.pk: b"a picture"})
+    page = client.get(f"/s/{session.pk}/").content.decode()
+    assert page.count("not finished yet") == 1
+    address = re.search(r'src="(/candidates/\d+/preview\?at=[\d.]+)"', page).group(1)
+    assert b"".join(client.get(address).streaming_content) == b"a picture"
+    Batch.objects.filter(pk=batch.pk).update(lease_token="0" * 32)
+    leases.preview_candidates(lease, {second.pk: b"another"})
+    assert client.get(f"/s/{session.pk}/").content.decode().count("not finished yet") == 1
+
+
+def test_previews_can_be_switched_off(session, batch, previews, settings, manager, monkeypatch):
+    settings.IPO_PREVIEWS = False
+    monkeypatch.setattr(leases, "preview_candidates", lambda *_: pytest.fail("It was shown."))
+    drawing.draw_batch(batch.pk, ModelManager(), "gpu@a")
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.READY
