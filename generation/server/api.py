@@ -51,13 +51,13 @@ def full(request: HttpRequest, error: Full) -> HttpResponse:
 
 @api.get("/health", response=schemas.Health, auth=None)
 def health(request: HttpRequest) -> schemas.Health:
-    key = _current()
+    key = service.manager.loaded or None
     return schemas.Health(status="ok", model_loaded=key is not None, current_model=key)
 
 
 @api.get("/model", response={200: schemas.Model, 401: schemas.Problem})
 def model(request: HttpRequest) -> schemas.Model:
-    key = _current()
+    key = service.manager.loaded or None
     return schemas.Model(model_id=key, loaded=key is not None)
 
 
@@ -140,12 +140,8 @@ def _model(key: str) -> ModelSpec:
 
 
 def _loaded() -> ModelSpec:
-    """What was loaded last; the predecessor's clients may ask before anything was."""
-    return service.current or registry.get(settings.IPO_MODELS, settings.IPO_DEFAULT_MODEL)
-
-
-def _current() -> str | None:
-    return None if service.current is None else service.current.key
+    """What was chosen last; the predecessor's clients may ask before anything was."""
+    return service.chosen or registry.get(settings.IPO_MODELS, settings.IPO_DEFAULT_MODEL)
 
 
 def _check_sides(spec: ModelSpec, width: int, height: int) -> None:

@@ -35,7 +35,7 @@ class Service:
     """A model slot that is used by one request at a time: two models in turn would be swapped at each pass."""
 
     manager: ModelManager = field(default_factory=ModelManager)
-    current: ModelSpec | None = None
+    chosen: ModelSpec | None = None  # by the last request that named a model; after a failure it is loaded again
     places: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(QUEUE))
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
@@ -52,7 +52,7 @@ class Service:
     def load(self, spec: ModelSpec) -> None:
         """Have a model loaded, in one's turn. Raises GenerationError."""
         self.manager.ensure_ready(spec)
-        self.current = spec
+        self.chosen = spec
 
     def draw(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
         """Of any size, in one's turn. Raises GenerationError."""
