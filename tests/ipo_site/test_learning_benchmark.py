@@ -152,3 +152,13 @@ def test_what_is_kept_can_be_reported_and_gone_on_from(tmp_path: Path, monkeypat
     assert len(resume.load(tmp_path / "trials.jsonl")) == len(records)
     again = list(study.run([(SMALL, "random", seed) for seed in (1, 2, 4)], tmp_path / "trials.jsonl", 1))
     assert [record["seed"] for record in again] == [4]
+
+
+def test_the_slow_cells_come_last_and_the_hopeless_ones_not_at_all():
+    wanted = study.jobs(quick=False)
+    order = [study.slowness(cell, arm) for cell, arm, _ in wanted]
+    assert order == sorted(order)
+    assert set(order) == {0, 1, 2}
+    kinds = {(cell.kind, cell.actions) for cell, arm, _ in wanted if cell.d == 16384 and "XGBoost" in arm}
+    assert kinds == {("labels", 50), ("stars", 50), ("pairs", 50), ("ranking", 50)}
+    assert len({(cell.name, arm, seed) for cell, arm, seed in wanted}) == len(wanted)
