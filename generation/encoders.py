@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import httpx2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,16 +26,23 @@ class Siglip:
     def load(cls, source: str, device: str = "cpu") -> "Siglip":
         """Read the weights from a folder or a hub name. Raises ModelUnavailable with a remedy."""
         try:
-            model = SiglipModel.from_pretrained(source, dtype=torch.float32).to(device).eval()
-            # Named, not chosen by what is installed: the other image processor's pictures differ a little.
-            images = SiglipImageProcessorPil.from_pretrained(source)
-            processor = SiglipProcessor(images, AutoTokenizer.from_pretrained(source))
-        except (OSError, ValueError) as error:
+            return cls._read(source, device, local_files_only=True)  # without a look at the hub
+        except (OSError, ValueError):
+            pass
+        try:
+            return cls._read(source, device)
+        except (OSError, ValueError, httpx2.HTTPError) as error:
             raise ModelUnavailable(
                 f"The image encoder could not be read from {source}: check the folder, or the network connection "
                 "and the Hugging Face token, and try again."
             ) from error
-        return cls(model, processor)
+
+    @classmethod
+    def _read(cls, source: str, device: str, **options: Any) -> "Siglip":
+        model = SiglipModel.from_pretrained(source, dtype=torch.float32, **options).to(device).eval()
+        # Named, not chosen by what is installed: the other image processor's pictures differ a little.
+        images = SiglipImageProcessorPil.from_pretrained(source, **options)
+        return cls(model, SiglipProcessor(images, AutoTokenizer.from_pretrained(source, **options)))
 
     @property
     def dimension(self) -> int:

@@ -71,8 +71,11 @@ def _is_whole(place: Path) -> bool:
     index = place / "model_index.json"
     if not index.is_file():
         return False
-    parts = json.loads(index.read_text())
-    return all(_has_weights(place / name) for name, kind in parts.items() if _is_model(kind))
+    try:
+        parts = json.loads(index.read_text())
+        return all(_has_weights(place / name) for name, kind in parts.items() if _is_model(kind))
+    except (ValueError, KeyError, AttributeError, OSError):  # damaged, or gone meanwhile
+        return False
 
 
 def _is_model(kind: object) -> bool:

@@ -1,8 +1,7 @@
 """ModelManager: the one door to drawing."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +27,7 @@ class ModelManager:
         self._servers: dict[str, Backend] = {}
         self._paces: dict[tuple[ModelSpec, int, int, int, str], Pace] = {}
         self._opening = threading.Lock()
+        self.has_drawn = False  # whether a pass succeeded, here or on a server
 
     def ensure_ready(self, spec: ModelSpec, server: str = "") -> None:
         """Have the model loaded. Raises GenerationError with a remedy."""
@@ -35,11 +35,15 @@ class ModelManager:
 
     def generate(self, spec: ModelSpec, request: GenerationRequest, server: str = "") -> list[Picture]:
         """Draw one forward pass: one Picture for each vector, in their order. Raises GenerationError."""
-        backend = self._backend(server)
-        backend.ensure_ready(spec)  # not a part of what is timed
-        began = time.perf_counter()
-        pictures = backend.generate(spec, request)
-        self._pace(spec, request, server).saw(len(pictures), time.perf_counter() - began)
+        pace, on_drawn = self._pace(spec, request, server), request.on_drawn
+
+        def timed(seconds: float) -> None:
+            pace.saw(len(request.vectors), seconds)
+            if on_drawn is not None:
+                on_drawn(seconds)
+
+        pictures = self._backend(server).generate(spec, replace(request, on_drawn=timed))
+        self.has_drawn = True
         return pictures
 
     def generate_all(
@@ -52,8 +56,7 @@ class ModelManager:
         first = 0
         while first < len(request.vectors):
             size = at_once or self.fastest_size(spec, request, server)
-            part = replace(request, vectors=request.vectors[first : first + size], on_preview=_later(request, first))
-            yield from self.generate(spec, part, server)
+            yield from self.generate(spec, request.part(first, first + size), server)
             first += size
 
     def fastest_size(self, spec: ModelSpec, request: GenerationRequest, server: str = "") -> int:
@@ -100,9 +103,3 @@ class ModelManager:
 
                 self._local = LocalBackend(self._speedups)
             return self._local
-
-
-def _later(request: GenerationRequest, first: int) -> Callable[[int, list[Pixels]], None] | None:
-    """The request's on_preview, for a part of it that begins with picture `first`."""
-    on_preview = request.on_preview
-    return None if on_preview is None else lambda number, pictures: on_preview(first + number, pictures)

@@ -1,7 +1,7 @@
 """Plain data that crosses the border of this package: no torch, no ORM."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -93,6 +93,14 @@ class GenerationRequest:
     on_preview: Callable[[int, list[Pixels]], None] | None = field(default=None, compare=False)
     on_step: Callable[[int, int], None] | None = field(default=None, compare=False)
     should_stop: Callable[[], bool] | None = field(default=None, compare=False)
+    # Told the seconds that drawing took, without waiting and loading.
+    on_drawn: Callable[[float], None] | None = field(default=None, compare=False)
+
+    def part(self, first: int, stop: int) -> "GenerationRequest":
+        """The pictures from number `first` to the one before `stop`, as a request of their own."""
+        on_preview = self.on_preview
+        shifted = None if on_preview is None else lambda number, shown: on_preview(first + number, shown)
+        return replace(self, vectors=self.vectors[first:stop], on_preview=shifted)
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,7 @@ def findings() -> Iterator[Finding]:
     yield _disk()
     yield from _servers()
     hardware = ModelManager().hardware()
-    yield Finding(
-        "Draws on", f"{hardware.name}, {hardware.gigabytes:.0f} GB{'' if hardware.is_gpu else '; no NVIDIA GPU'}"
-    )
+    yield _device(hardware)
     token = "set" if os.environ.get("HF_TOKEN") else "not set: only gated models need one (HF_TOKEN in .env)"
     yield Finding("Hugging Face token", token)
     yield Finding("Downloads lie in", constants.HF_HOME)

@@ -99,6 +99,8 @@ SPEEDUPS = tuple(filter(None, os.environ.get("IPO_SPEEDUPS", "").replace(" ", ""
 PREVIEWS = _env.bool("IPO_PREVIEWS", default=True)
 # The generation service that draws for new sessions; empty: the workers themselves.
 GENERATION_SERVER = os.environ.get("IPO_GENERATION_SERVER", "").rstrip("/")
+if GENERATION_SERVER and not GENERATION_SERVER.startswith(("http://", "https://")):
+    sys.exit(f"IPO_GENERATION_SERVER is {GENERATION_SERVER!r}: it looks like http://gpu-box:8580; correct it in .env.")
 # Who asks the generation service must know it; needed where that listens beyond this machine.
 GENERATION_TOKEN = os.environ.get("IPO_GENERATION_TOKEN", "")
 # Write the settings of a picture into its PNG.

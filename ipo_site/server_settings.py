@@ -6,7 +6,7 @@ from ipo_site.settings import *  # noqa: F403
 ROOT_URLCONF = "generation.server.urls"
 INSTALLED_APPS = ["generation", "ninja", "django.contrib.staticfiles"]
 # The description at /docs brings its script along: nothing is fetched from elsewhere.
-MIDDLEWARE = ["whitenoise.middleware.WhiteNoiseMiddleware"]
+MIDDLEWARE = ["generation.server.middleware.only_json", "whitenoise.middleware.WhiteNoiseMiddleware"]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 if env.GENERATION_TOKEN:
     ALLOWED_HOSTS = ["*"]  # it may listen beyond this machine, by whatever name

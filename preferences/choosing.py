@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from generation.descriptors import describe
-from generation.errors import ModelUnavailable
+from generation.errors import ModelUnavailable, OutOfMemory
 from generation.manager import ModelManager
 from generation.types import ModelSpec, Picture, Pixels, Vectors
 from preferences import training
@@ -58,7 +58,7 @@ class Eye:
         if self.spec.encoder and not self.is_blind:
             try:
                 looks[self.spec.encoder] = self.manager.embed(self.spec.encoder, pictures)
-            except ModelUnavailable as error:
+            except (ModelUnavailable, OutOfMemory) as error:
                 # Pictures are drawn all the same: what suffers is only how well the next ones are chosen.
                 log.warning("%s", error)
                 self.is_blind = True

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from generation import registry, spaces
 from generation.errors import Cancelled, GenerationError, OutOfMemory
@@ -209,9 +209,13 @@ def _kept_alive(lease: leases.Lease) -> Iterator[threading.Event]:
 
     def renew() -> None:
         while not done.wait(settings.IPO_LEASE_SECONDS / 4):
-            if not leases.renew_lease(lease):
-                lost.set()
-                break
+            try:
+                if not leases.renew_lease(lease):
+                    lost.set()
+                    break
+            except DatabaseError:  # tried again in a while; what is drawn meanwhile is not in vain
+                log.warning("The database did not answer: the lease of batch %s was not renewed.", lease.batch_id)
+                connection.close()
         connection.close()
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)

@@ -46,7 +46,7 @@ class LearningForm(forms.ModelForm[Session]):
         self._fill({name: getattr(self.instance, name) for name in Controls.ONLY_FOR})
         for name in ("asking", "generation_mode", "server_url"):
             if name not in self.errors:
-                data[name] = data.get(name) or getattr(self.instance, name)
+                data[name] = data.get(name) or self.initial.get(name) or getattr(self.instance, name)
         if data.get("value_model") not in Controls.ONLY_FOR["optimiser"]:
             data["optimiser"] = Optimiser.OWN  # this value model has no choice, and the form shows none
         return data

@@ -113,11 +113,9 @@ def preview_candidates(lease: Lease, shown: Mapping[int, bytes]) -> None:
 
 
 def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
-    """Save the pictures of one forward pass. False, and nothing changed, when the lease was lost."""
-    for item in drawn:
-        if not item.error:
-            _store(item)
+    """Save pictures with their files. False, and nothing changed, when the lease was lost."""
     with transaction.atomic():
+        # Locked before a file is written: it would take the place of one that the next owner drew.
         if not lease.rows().select_for_update().exists():
             return False
         now = timezone.now()
@@ -127,6 +125,7 @@ def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
             if item.error:
                 changes: dict[str, Any] = {"state": Candidate.State.FAILED, "error": item.error}
             else:
+                _store(item)
                 image, thumbnail = _file_names(item.candidate)
                 changes = {"state": Candidate.State.READY, "image": image, "thumbnail": thumbnail}
             chosen = {name: getattr(item.candidate, name) for name in ("vector", "score", "distance")}
@@ -177,7 +176,10 @@ def fail_batch(lease: Lease, error: str) -> None:
     with transaction.atomic():
         if _release(lease.rows(), Batch.State.FAILED, phase=Batch.Phase.DONE, error=error):
             pending = Candidate.objects.filter(batch_id=lease.batch_id, state=Candidate.State.PENDING)
-            pending.update(state=Candidate.State.FAILED, error=error, drawn_at=timezone.now())
+            previews = list(pending.exclude(preview="").values_list("preview", flat=True))
+            pending.update(state=Candidate.State.FAILED, error=error, drawn_at=timezone.now(), preview="")
+            for preview in previews:
+                default_storage.delete(preview)
 
 
 def _release(rows: Any, state: str, **changes: Any) -> int:

@@ -341,7 +341,7 @@ class Worker(models.Model):
 
     name = models.CharField(max_length=200, unique=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.LOADING)
-    model = models.CharField(max_length=100, blank=True)
+    model = models.CharField(max_length=100, blank=True, help_text="In its memory, or being loaded.")
     error = models.TextField(blank=True)
     device = models.CharField(max_length=200, blank=True, help_text="What it draws on.")
     memory_gb = models.FloatField(default=0, help_text="Of that device, in GB.")

@@ -1,5 +1,6 @@
 """What a drawing worker does with chosen pictures: encode them beside the next forward pass, and save them."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
@@ -12,6 +13,8 @@ from generation import images
 from generation.types import Picture, Pixels
 from preferences import leases
 from preferences.models import Batch, Candidate
+
+log = logging.getLogger(__name__)
 
 
 class Saver:
@@ -53,17 +56,23 @@ class Saver:
 
     def save(self, *, wait: bool = False) -> bool:
         """Save what is encoded; all, if one waits for it. False when the lease was lost."""
-        shown = {pk: future for pk, future in self._previews.items() if future.done()}
-        if shown:
-            leases.preview_candidates(self._lease, {pk: future.result() for pk, future in shown.items()})
-            self._previews = {pk: future for pk, future in self._previews.items() if pk not in shown}
+        self._save_previews()
         done = [future for future in self._under_way.values() if wait or future.done()]
         if not done:
             return True
         drawn = [future.result() for future in done]
-        for item in drawn:
+        if not leases.finish_candidates(self._lease, drawn):
+            return False
+        for item in drawn:  # not before it is saved: a database that was away is asked once more at the end
             del self._under_way[item.candidate.pk]
-        return leases.finish_candidates(self._lease, drawn)
+        return True
+
+    def _save_previews(self) -> None:
+        shown = {pk: future for pk, future in self._previews.items() if future.done()}
+        self._previews = {pk: future for pk, future in self._previews.items() if pk not in shown}
+        files = {pk: future.result() for pk, future in shown.items() if future.exception() is None}
+        if files:
+            leases.preview_candidates(self._lease, files)
 
 
 def _encoded(
@@ -74,7 +83,11 @@ def _encoded(
 ) -> leases.Drawn:
     if picture.pixels is None:
         return leases.Drawn(candidate, error=picture.error)
-    files = images.encode(picture.pixels, about)
+    try:
+        files = images.encode(picture.pixels, about)
+    except (OSError, ValueError):
+        log.exception("A picture could not be encoded.")
+        return leases.Drawn(candidate, error="This picture could not be encoded: see the worker's log, and try again.")
     return leases.Drawn(candidate, files.png, files.thumbnail, looks=looks)
 
 

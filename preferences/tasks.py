@@ -110,8 +110,10 @@ def _report(name: str) -> None:
 
     threading.Thread(target=load, name="load", daemon=True).start()
     while True:
-        if manager.loaded:  # perhaps another one since: that of the last batch
-            state.update(state=Worker.State.READY, model=manager.loaded, error="")
+        if manager.has_drawn:  # whatever it could not load at first
+            state.update(state=Worker.State.READY, error="")
+        if state["state"] != Worker.State.LOADING:
+            state.update(model=manager.loaded)  # none where a server draws
         try:
             leases.report_worker(name, **state)
         except DatabaseError:

@@ -3,10 +3,9 @@
 import gc
 import os
 import threading
+import time
 from collections.abc import Sequence
-from dataclasses import replace
 
-import numpy as np
 import torch
 
 from generation import registry
@@ -34,16 +33,23 @@ class LocalBackend(Backend):
         with self._lock:
             if self._resident is not None and self._resident.spec == spec:
                 return
-            self._resident = self._looked_for = None  # the old one first: two may not fit
-            _free_memory()
             device = _device()
             if spec.needs_cuda and device == "cpu":
                 raise ModelUnavailable(
                     f"{spec.label} needs an NVIDIA GPU, and this worker has none: choose another model."
                 )
-            pipeline = FAMILIES[spec.family].load(spec, device)
-            speedups.apply(pipeline.pipe, self._speedups)
-            self._resident = pipeline
+            speedups.check(self._speedups)
+            self._drop()  # the old one first: two may not fit
+            try:
+                pipeline = FAMILIES[spec.family].load(spec, device)
+                speedups.apply(pipeline.pipe, self._speedups)
+                self._resident = pipeline
+                return
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+            _free_memory()
+            raise _no_room(f"loading {spec.label}", "choose a smaller model, or end what else uses it")
 
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
         with self._lock:
@@ -51,28 +57,35 @@ class LocalBackend(Backend):
             assert self._resident is not None
             if request.on_preview is not None and self._looked_for != spec:
                 self._resident.look, self._looked_for = previews.load(spec, _device()), spec
-            try:
-                return self._resident.generate(request)
-            except RuntimeError as error:
-                if not _is_out_of_memory(error):
-                    raise
-            # Recovered out here: inside the block above the traceback still holds the tensors.
-            return self._in_halves(self._resident, request)
+            began = time.perf_counter()
+            pictures = self._drawn(self._resident, request)
+            if request.on_drawn is not None:
+                request.on_drawn(time.perf_counter() - began)
+            return pictures
 
-    def _in_halves(self, pipeline: Pipeline, request: GenerationRequest) -> list[Picture]:
-        """Draw in two passes what had no room in one. Raises OutOfMemory, after which the model is loaded anew."""
+    def _drawn(self, pipeline: Pipeline, request: GenerationRequest) -> list[Picture]:
+        """In two passes what has no room in one. Raises OutOfMemory, after which the model is loaded anew."""
+        try:
+            return pipeline.generate(request)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+        # Recovered out here: inside the block above the traceback still holds the tensors.
         _free_memory()
-        if len(request.vectors) > 1:
+        count = len(request.vectors)
+        if count > 1:
+            parts = request.part(0, (count + 1) // 2), request.part((count + 1) // 2, count)
             try:
-                halves = np.array_split(request.vectors, 2)
-                return [picture for half in halves for picture in pipeline.generate(replace(request, vectors=half))]
+                return [picture for part in parts for picture in pipeline.generate(part)]
             except RuntimeError as error:
                 if not _is_out_of_memory(error):
                     raise
-        self._resident = None
+        self._drop()
+        raise _no_room("drawing", "lower Inference Batch or the size of the pictures")
+
+    def _drop(self) -> None:
+        self._resident = self._looked_for = None
         _free_memory()
-        where = "This machine" if _device() == "cpu" else "The GPU"
-        raise OutOfMemory(f"{where} ran out of memory: lower Inference Batch or the size of the pictures.")
 
     @property
     def loaded(self) -> str:
@@ -93,11 +106,27 @@ class LocalBackend(Backend):
         loading.fetch(spec)
 
     def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
+        """What an encoder (a key of ENCODERS) sees in pictures: unit vectors [n, k].
+
+        Raises ModelUnavailable, and OutOfMemory.
+        """
         with self._lock:
-            if self._encoder is None or self._encoder[0] != encoder:
-                self._encoder = None
-                self._encoder = encoder, Siglip.load(registry.ENCODERS[encoder], _device())
-            return self._encoder[1].embed_images(pictures)
+            try:
+                if self._encoder is None or self._encoder[0] != encoder:
+                    self._encoder = None
+                    self._encoder = encoder, Siglip.load(registry.ENCODERS[encoder], _device())
+                return self._encoder[1].embed_images(pictures)
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+            self._encoder = None
+            _free_memory()
+            raise _no_room("looking at pictures", "choose a smaller model, or end what else uses it")
+
+
+def _no_room(what: str, remedy: str) -> OutOfMemory:
+    where = "This machine" if _device() == "cpu" else "The GPU"
+    return OutOfMemory(f"{where} ran out of memory while {what}: {remedy}.")
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

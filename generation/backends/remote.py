@@ -30,8 +30,12 @@ class RemoteBackend(Backend):
 
     def __init__(self, url: str, token: str = "") -> None:
         self.url = url
-        self._client = httpx2.Client(
-            base_url=url,
+        with self._reached():
+            self._client = self._opened(token)
+
+    def _opened(self, token: str) -> httpx2.Client:
+        return httpx2.Client(
+            base_url=self.url,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             timeout=httpx2.Timeout(SILENCE, connect=5.0),
             # Through no proxy: the server is a machine of one's own, often this one.
@@ -60,8 +64,10 @@ class RemoteBackend(Backend):
     def _follow(self, answer: httpx2.Response, request: GenerationRequest) -> list[Picture]:
         """Read the lines of a drawing until its pictures come."""
         for text in answer.iter_lines():
-            line = json.loads(text)
+            line = self._parsed(text)
             if "images" in line:
+                if request.on_drawn is not None:
+                    request.on_drawn(line["seconds"])
                 return [wire.to_picture(image) for image in line["images"]]
             if "detail" in line:
                 raise self._problem(line["status"], line["detail"])
@@ -92,7 +98,11 @@ class RemoteBackend(Backend):
                 f"No generation server answers at {self.url}: start it there (manage.py generation_server), or "
                 "correct Server URL."
             ) from error
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+            raise ServerUnavailable(
+                f"{self.url} is not the address of a server: it looks like http://gpu-box:8580."
+            ) from error
+        except httpx2.HTTPError as error:
             raise self._broken(type(error).__name__) from error
 
     def _check(self, answer: httpx2.Response, kind: str) -> None:
@@ -105,10 +115,16 @@ class RemoteBackend(Backend):
             )
         if is_json and answer.status_code == 200:
             return
-        said = json.loads(answer.read()) if is_json else None
+        said = self._parsed(answer.read()) if is_json else None
         if not isinstance(said, dict) or "detail" not in said:
             raise ServerUnavailable(f"What answers at {self.url} is no generation server of IPO: correct Server URL.")
         raise self._problem(answer.status_code, said["detail"])
+
+    def _parsed(self, text: str | bytes) -> Any:
+        try:
+            return json.loads(text)
+        except ValueError as error:  # cut off
+            raise self._broken("in the middle of an answer") from error
 
     def _problem(self, status: int, detail: Any) -> GenerationError:
         kind = ModelUnavailable if status == 409 else GenerationError

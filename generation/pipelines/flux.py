@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import FluxPipeline
+from safetensors import SafetensorError
 
 from generation import spaces
 from generation.errors import GenerationError, ModelUnavailable
@@ -93,7 +94,8 @@ def _read(spec: ModelSpec) -> FluxPipeline:
     folder = kept_folder(spec)
     kept = replace(spec, source=str(folder))
     if spec.single_file:
-        convert(file_of(spec), spec.source, folder, dtype=spec.dtype, quantize=spec.quantization == "nf4")
+        if not folder.is_dir():  # else the file itself is not needed any longer
+            convert(file_of(spec), spec.source, folder, dtype=spec.dtype, quantize=spec.quantization == "nf4")
         return read(FluxPipeline, kept)
     if not spec.quantization:
         return read(FluxPipeline, spec)
@@ -103,6 +105,6 @@ def _read(spec: ModelSpec) -> FluxPipeline:
             if draft is not None:
                 pipe = read(FluxPipeline, spec, **options(spec))
                 pipe.save_pretrained(draft, safe_serialization=True)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         log.warning("%s is quantised anew at each start: it could not be kept as %s (%s).", spec.label, folder, error)
     return read(FluxPipeline, kept) if pipe is None else pipe

@@ -5,64 +5,96 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import torch
 from diffusers import DiffusionPipeline
-from huggingface_hub import constants, snapshot_download
+from huggingface_hub import constants, set_client_factory, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
+from huggingface_hub.utils._http import default_client_factory
+from safetensors import SafetensorError
 
 from generation.errors import ModelUnavailable
 from generation.registry import ENCODERS
 from generation.types import ModelSpec
 
+# What reading and fetching raise besides; of what is silent, the hub's own client would wait for ever.
+FAILURES = (OSError, ValueError, httpx2.HTTPError, SafetensorError)
+OFFLINE = (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, httpx2.TransportError)
+SILENCE = 30.0  # seconds
 SMALL_FILES = ["model_index.json", "*/config.json", "scheduler/*.json", "tokenizer*/*"]  # all but the weights
 
 
+def _client() -> httpx2.Client:
+    client = default_client_factory()
+    client.timeout = httpx2.Timeout(SILENCE)
+    return client
+
+
+set_client_factory(_client)
+
+
 def read(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -> Any:
-    """The diffusers pipeline of a spec, on the CPU. Raises ModelUnavailable with a remedy."""
-    is_folder = Path(spec.source).is_dir()
+    """The diffusers pipeline of a spec, on the CPU; fetched if it is not here. Raises ModelUnavailable with a remedy.
+
+    What is here is read without a look at the hub, which may be slow, or silent.
+    """
     try:
-        pipe = _loaded(kind, spec, variant=spec.variant or None, local_files_only=is_folder, **options)
-    except (OSError, ValueError) as error:
-        try:  # what is here may be the weights without a variant
-            pipe = _loaded(kind, spec, local_files_only=True, **options) if spec.variant else None
-        except (OSError, ValueError):
-            pipe = None
-        if pipe is None:
+        pipe = _from_here(kind, spec, **options)
+    except FAILURES as error:
+        if Path(spec.source).is_dir():
             raise ModelUnavailable(why_not(spec, error)) from error
+        fetch_pipeline(spec)
+        try:
+            pipe = _from_here(kind, spec, **options)
+        except FAILURES as second:
+            raise ModelUnavailable(why_not(spec, second)) from second
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
-def _loaded(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -> Any:
-    return kind.from_pretrained(spec.source, dtype=getattr(torch, spec.dtype), **options)
+def _from_here(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -> Any:
+    """With the spec's variant, or else without."""
+    options |= {"dtype": getattr(torch, spec.dtype), "local_files_only": True}
+    if spec.variant:
+        try:
+            return kind.from_pretrained(spec.source, variant=spec.variant, **options)
+        except FAILURES:
+            pass
+    return kind.from_pretrained(spec.source, **options)
 
 
 def fetch(spec: ModelSpec) -> None:
     """Download all that drawing with a model needs, with progress on the terminal. Raises ModelUnavailable."""
+    if spec.single_file:
+        file_of(spec)
+        small_files(spec.source)
+    elif not Path(spec.source).is_dir():
+        fetch_pipeline(spec)
+    for source in (spec.preview_vae, ENCODERS.get(spec.encoder, "")):
+        if source and not Path(source).is_dir():
+            _downloaded(replace(spec, source=source), ignore_patterns=["*.bin", "*.h5", "*.msgpack", "*.ckpt"])
+
+
+def fetch_pipeline(spec: ModelSpec) -> None:
+    """Download what a pipeline is made of. Raises ModelUnavailable."""
     try:
-        if spec.single_file:
-            file_of(spec)
-            small_files(spec.source)
-        elif not Path(spec.source).is_dir():
-            DiffusionPipeline.download(spec.source, variant=spec.variant or None)
-        if spec.preview_vae and not Path(spec.preview_vae).is_dir():
-            snapshot_download(spec.preview_vae, allow_patterns=["config.json", "*.safetensors"])
-        if spec.encoder and not Path(ENCODERS[spec.encoder]).is_dir():
-            snapshot_download(ENCODERS[spec.encoder], ignore_patterns=["*.bin", "*.h5", "*.msgpack"])
-    except (OSError, ValueError) as error:
+        DiffusionPipeline.download(spec.source, variant=spec.variant or None)
+    except (*FAILURES, RuntimeError) as error:  # the last is what hf_xet raises
         raise ModelUnavailable(why_not(spec, error)) from error
 
 
 def small_files(base: str) -> Path:
     """The folder of a model without its weights: configurations, tokenizers, scheduler. Raises ModelUnavailable."""
+    if Path(base).is_dir():
+        return Path(base)
     try:
-        return Path(base) if Path(base).is_dir() else Path(snapshot_download(base, allow_patterns=SMALL_FILES))
-    except (OSError, ValueError) as error:
+        return Path(snapshot_download(base, allow_patterns=SMALL_FILES))
+    except (*FAILURES, RuntimeError) as error:
         raise ModelUnavailable(
             f"The configuration of {base} could not be fetched: check the name, the network connection and, if it is "
             "gated, that HF_TOKEN is of an account that accepted its licence, and try again."
@@ -74,19 +106,27 @@ def file_of(spec: ModelSpec) -> Path:
 
     The file may be a pattern (owner/name/*.safetensors) that fits one file. Raises ModelUnavailable with a remedy.
     """
-    if Path(spec.single_file).is_file():
-        return Path(spec.single_file)
-    owner, name, pattern = (*spec.single_file.split("/", 2), "", "")[:3]
+    path = Path(spec.single_file)
+    if path.is_file():
+        return path
+    if path.is_absolute() or spec.single_file.count("/") < 2:
+        raise ModelUnavailable(f"{spec.label} could not be loaded: there is no file {path}. Correct its name.")
+    owner, name, pattern = spec.single_file.split("/", 2)
     repository = replace(spec, source=f"{owner}/{name}")
-    try:
-        found = sorted(Path(snapshot_download(repository.source, allow_patterns=[pattern])).glob(pattern or "*"))
-    except (OSError, ValueError) as error:
-        raise ModelUnavailable(why_not(repository, error)) from error
+    found = sorted(_downloaded(repository, allow_patterns=[pattern]).glob(pattern))
     if len(found) != 1:
         raise ModelUnavailable(
             f"{spec.label} could not be loaded: {len(found)} files of {repository.source} fit “{pattern}”: name one."
         )
     return found[0]
+
+
+def _downloaded(spec: ModelSpec, **patterns: Any) -> Path:
+    """The folder of these files of the spec's repository. Raises ModelUnavailable."""
+    try:
+        return Path(snapshot_download(spec.source, **patterns))
+    except (*FAILURES, RuntimeError) as error:
+        raise ModelUnavailable(why_not(spec, error)) from error
 
 
 def why_not(spec: ModelSpec, error: BaseException) -> str:
@@ -103,7 +143,7 @@ def why_not(spec: ModelSpec, error: BaseException) -> str:
             f"{name}: there is no repository {spec.source}, or it is private. Correct its name, or put a token "
             "that may read it into HF_TOKEN in .env."
         )
-    if any(isinstance(cause, LocalEntryNotFoundError | OfflineModeIsEnabled | ConnectionError) for cause in causes):
+    if any(isinstance(cause, OFFLINE) for cause in causes):
         return (
             f"{name}: {spec.source} is not on this machine, and the network cannot be reached. Connect the machine and "
             "try again, or name a folder that has the weights."

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
+import httpx2
 import torch
 from diffusers import AutoencoderTiny
 
@@ -26,7 +27,7 @@ def load(spec: ModelSpec, device: str) -> Look | None:
     dtype = getattr(torch, spec.dtype)
     try:
         vae = AutoencoderTiny.from_pretrained(spec.preview_vae, dtype=dtype).to(device)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, httpx2.HTTPError) as error:
         log.warning("No previews: %s could not be loaded (%s).", spec.preview_vae, str(error).splitlines()[0])
         return None
 

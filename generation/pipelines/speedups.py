@@ -16,7 +16,10 @@ def channels_last(pipe: DiffusionPipeline) -> None:
 
 
 def fused_projections(pipe: DiffusionPipeline) -> None:
-    """Query, key and value of each attention by one matrix multiplication; weights in four bits cannot be joined."""
+    """Query, key and value of each attention by one matrix multiplication.
+
+    Weights in four bits cannot be joined; the others are kept beside the joined ones, which takes memory.
+    """
     if getattr(_denoiser(pipe), "quantization_method", None) is None:
         _denoiser(pipe).fuse_qkv_projections()
 
@@ -33,11 +36,16 @@ SPEEDUPS: dict[str, Callable[[DiffusionPipeline], None]] = {
 }
 
 
-def apply(pipe: DiffusionPipeline, names: Iterable[str]) -> None:
-    """Switch these on, for good. Raises ModelUnavailable for a name that is none."""
+def check(names: Iterable[str]) -> None:
+    """Raises ModelUnavailable for a name that is none."""
     for name in names:
         if name not in SPEEDUPS:
             raise ModelUnavailable(f"IPO_SPEEDUPS: there is no “{name}”. Choose among: {', '.join(SPEEDUPS)}.")
+
+
+def apply(pipe: DiffusionPipeline, names: Iterable[str]) -> None:
+    """Switch these on, for good."""
+    for name in names:
         SPEEDUPS[name](pipe)
 
 

@@ -105,8 +105,8 @@ def batch(request: HttpRequest, asked: schemas.Batch) -> schemas.GeneratedBatch:
         "responses": {
             200: {
                 "description": "A line of JSON for each step ({step, steps}), {preview} now and then if asked for, at "
-                "last {images} or {detail, status}; {} where there is no news. Who closes the connection stops the "
-                "drawing before its next step.",
+                "last {images, seconds} or {detail, status}; {} where there is no news. Who closes the connection "
+                "stops the drawing before its next step.",
                 "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
             }
         }

@@ -86,8 +86,9 @@ class Service:
                 if stream.is_left():
                     return
                 self.load(spec)
-                pictures = self.manager.generate(spec, request)
-            stream.put({"images": [wire.from_picture(picture) for picture in pictures]})
+                took: list[float] = []
+                pictures = self.manager.generate(spec, replace(request, on_drawn=took.append))
+            stream.put({"images": [wire.from_picture(picture) for picture in pictures], "seconds": sum(took)})
         except Cancelled:
             log.info("Nobody waits any longer: stopped drawing with %s.", spec.key)
         except GenerationError as error:

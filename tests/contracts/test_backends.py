@@ -1,16 +1,19 @@
 """What every backend promises: drawing in this process, or on a server, is the same to whoever asks."""
 
+import json
 import time
 from dataclasses import replace
 
+import httpx2
 import numpy as np
 import pytest
 
-from generation import spaces
+from generation import spaces, wire
 from generation.backends.base import Backend
 from generation.backends.local import LocalBackend
 from generation.backends.remote import RemoteBackend
 from generation.errors import Cancelled, GenerationError, ModelUnavailable, ServerUnavailable
+from generation.types import Picture
 from tests.generation.requests import pixels, request_for
 
 
@@ -50,17 +53,13 @@ def test_steps_are_told_and_it_stops_between_two(backend, spec):
     assert len(backend.generate(spec, request)) == 3
 
 
-def test_what_takes_longer_is_shown_on_the_way(backend, spec):
-    seen: list[tuple[int, np.ndarray]] = []
-    request = request_for(
-        spec, n=8, steps=200, on_preview=lambda first, pictures: seen.append((first, np.stack(pictures)))
-    )
+def test_the_seconds_of_drawing_are_told(backend, spec):
+    took: list[float] = []
+    backend.ensure_ready(spec)
     began = time.monotonic()
-    drawn = pixels(backend, spec, request)
-    if time.monotonic() - began > 2:  # one a second
-        assert seen
-    for first, pictures in seen:
-        assert (first, pictures.shape, pictures.dtype) == (0, drawn.shape, np.uint8)
+    backend.generate(spec, request_for(spec, on_drawn=took.append))
+    assert len(took) == 1
+    assert 0 < took[0] < time.monotonic() - began
 
 
 def test_what_cannot_be_drawn_is_one_sentence(backend, spec, settings):
@@ -83,3 +82,42 @@ def test_nobody_there_a_stranger_and_a_wrong_token(generation_server, spec):
         RemoteBackend(f"{url}/docs", token).generate(spec, request_for(spec))
     with pytest.raises(GenerationError, match="There is no such model"):
         RemoteBackend(url, token).ensure_ready(replace(spec, key="dall-e"))
+
+
+def answering(content: bytes, kind: str) -> RemoteBackend:
+    """A backend whose far side says this to whatever it is asked."""
+    backend = RemoteBackend("http://far.example")
+    answer = httpx2.Response(200, content=content, headers={"Content-Type": kind})
+    backend._client = httpx2.Client(base_url=backend.url, transport=httpx2.MockTransport(lambda request: answer))
+    return backend
+
+
+def test_previews_are_passed_on(spec):
+    pixels = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
+    pictures = [wire.from_picture(Picture(one)) for one in pixels]
+    lines = [{"step": 1, "steps": 3}, {}, {"preview": pictures}, {"images": pictures, "seconds": 0.1}]
+    backend = answering(b"\n".join(json.dumps(line).encode() for line in lines), "application/x-ndjson")
+    seen: list[np.ndarray] = []
+    drawn = backend.generate(spec, request_for(spec, n=2, on_preview=lambda first, shown: seen.extend(shown)))
+    assert np.array_equal(np.stack(seen), pixels)
+    assert np.array_equal(np.stack([picture.pixels for picture in drawn]), pixels)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "sentence"),
+    [
+        (b'{"step": 1, "steps": 3}\n{"ima', "application/x-ndjson", "broke off"),
+        (b'{"step": 1, "steps": 3}\n', "application/x-ndjson", "broke off"),
+        (b"<html>", "text/html", "no generation server of IPO"),
+        (b'{"detail": "No room.", "status": 409}\n', "application/x-ndjson", "says: No room."),
+    ],
+)
+def test_answers_that_are_none(spec, content, kind, sentence):
+    with pytest.raises(GenerationError, match=sentence):
+        answering(content, kind).generate(spec, request_for(spec))
+
+
+@pytest.mark.parametrize("address", ["gpu-box:8580", "http://\u2603.", "ftp://box"])
+def test_what_is_no_address_is_said_so(spec, address):
+    with pytest.raises(ServerUnavailable, match=r"No generation server answers|is not the address of a server"):
+        RemoteBackend(address).ensure_ready(spec)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,8 +13,11 @@ COMMIT = "0" * 39 + "1"
 
 
 @contextmanager
-def serving(name: str, folder: Path, gated: bool = False) -> Iterator[str]:
-    """The address of a hub that has the repository `name`; if it is gated, nobody may have its files."""
+def serving(name: str, folder: Path, gated: bool = False, cut: bool = False) -> Iterator[str]:
+    """The address of a hub that has the repository `name`.
+
+    If it is gated, nobody may have its files; if it cuts, large ones end in the middle.
+    """
 
     class Hub(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
@@ -46,7 +50,9 @@ def serving(name: str, folder: Path, gated: bool = False) -> Iterator[str]:
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             if self.command == "GET":
-                self.wfile.write(content)
+                self.wfile.write(content[:20_000] if cut else content)
+                if cut and len(content) > 20_000:
+                    self.close_connection = True
 
         def log_message(self, *args: object) -> None:
             pass
@@ -57,3 +63,12 @@ def serving(name: str, folder: Path, gated: bool = False) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    """The address of something that takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from generation import registry
+from generation.backends.local import LocalBackend
+from generation.encoders import Siglip
 from generation.errors import ModelUnavailable, OutOfMemory, UnknownModel, UnsupportedSpace
+from generation.manager import ModelManager
 from generation.pipelines.stable_diffusion import StableDiffusion
 from tests.generation.requests import pixels, request_for
 
@@ -87,6 +90,41 @@ def test_what_has_no_room_at_once_is_drawn_in_halves(manager, spec, cramped):
     tried = cramped(2)
     assert np.abs(pixels(manager, spec, request) - whole).max() <= 2
     assert tried == [3, 2, 1]
+
+
+def test_previews_of_the_second_half_belong_to_it(spec, cramped, monkeypatch):
+    monkeypatch.setattr("generation.pipelines.previews.SECONDS", 0.0)
+    tried, seen = cramped(2), []
+    ModelManager().generate(spec, request_for(spec, on_preview=lambda first, shown: seen.append((first, len(shown)))))
+    assert tried == [3, 2, 1]
+    assert set(seen) == {(0, 2), (2, 1)}
+
+
+def test_no_room_to_load_is_said_and_what_was_loaded_before_is_loaded_again(spec, monkeypatch):
+    backend = LocalBackend()
+    request = request_for(spec)
+    first = pixels(backend, spec, request)
+    load = StableDiffusion.load
+
+    def full(*args):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(StableDiffusion, "load", full)
+    with pytest.raises(OutOfMemory, match="ran out of memory while loading Large: choose a smaller model"):
+        backend.ensure_ready(replace(spec, key="large", label="Large"))
+    monkeypatch.setattr(Siglip, "load", full)
+    with pytest.raises(OutOfMemory, match="while looking at pictures"):
+        backend.embed("pocket-siglip", [np.zeros((8, 8, 3), np.uint8)])
+    monkeypatch.setattr(StableDiffusion, "load", load)
+    assert np.array_equal(pixels(backend, spec, request), first)
+
+
+def test_a_model_that_is_refused_leaves_the_loaded_one_where_it_is(spec):
+    backend = LocalBackend()
+    backend.ensure_ready(spec)
+    with pytest.raises(ModelUnavailable, match="needs an NVIDIA GPU"):
+        backend.ensure_ready(replace(spec, key="large", needs_cuda=True))
+    assert backend.loaded == spec.key
 
 
 def test_no_room_at_all_is_said_with_a_remedy(manager, spec, cramped):

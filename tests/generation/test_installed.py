@@ -36,6 +36,12 @@ def test_a_folder_without_the_weights_of_one_part_is_not_installed(folder, part)
     hidden.rename(weights)
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+def test_a_damaged_index_is_not_installed(text, tmp_path):
+    (tmp_path / "model_index.json").write_text(text)
+    assert installed.look(tiny_flux.spec(str(tmp_path))).place is None
+
+
 def test_of_weights_in_several_files_all_must_be_there(folder):
     spec = tiny_flux.spec(str(folder))
     (weights,) = (folder / "transformer").glob("*.safetensors")

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import urllib.error
 import urllib.request
 from dataclasses import replace
 
@@ -259,3 +260,36 @@ def test_what_happens_while_drawing_is_told_in_the_stream(draw, api):
     for _ in range(QUEUE):
         routes.service.places.acquire()
     assert draw().status_code == 429
+
+
+def test_pages_of_other_sites_cannot_draw(generation_server):
+    def ask(path: str, **headers: str) -> int:
+        request = urllib.request.Request(generation_server.url + path, b"{}" if path != "/health" else None)
+        for name, value in headers.items():
+            request.add_header(name.replace("_", "-"), value)
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    bearer = f"Bearer {generation_server.token}"
+    assert ask("/generate", Content_Type="text/plain", Authorization=bearer) == 415
+    assert ask("/generate", Content_Type="application/json", Authorization=bearer) == 422
+    assert ask("/health") == 200
+
+
+def test_another_name_for_this_machine_is_refused_where_no_token_is_asked_for(settings):
+    settings.MIDDLEWARE = ["generation.server.middleware.only_json"]
+    settings.ROOT_URLCONF = "generation.server.urls"
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    assert Client().get("/health", headers={"host": "127.0.0.1:8580"}).status_code == 200
+    assert Client().get("/health", headers={"host": "evil.example"}).status_code == 400
+
+
+def test_previews_come_in_the_stream_where_they_are_asked_for(draw, monkeypatch):
+    monkeypatch.setattr("generation.pipelines.previews.SECONDS", 0.0)
+    lines = [json.loads(line) for line in draw(steps=3, previews=True).streaming_content]
+    assert ["preview" in line for line in lines].count(True) == 2
+    assert lines[-1]["seconds"] > 0
+    assert not any("preview" in json.loads(line) for line in draw(steps=3).streaming_content)

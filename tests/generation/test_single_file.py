@@ -350,6 +350,9 @@ def test_a_model_of_one_file_is_converted_once_and_drawn_with(base, tmp_path, bi
     os.utime(file)
     with pytest.raises(ModelUnavailable, match="is damaged"):  # another file by the same name
         Flux.load(spec, "cpu")
+    file.unlink()
+    with pytest.raises(ModelUnavailable, match="there is no file"):
+        Flux.load(spec, "cpu")
 
 
 def test_a_repository_of_one_file_is_looked_up_and_named_when_it_is_not_there(base, tmp_path, monkeypatch):

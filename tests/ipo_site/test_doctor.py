@@ -2,7 +2,7 @@
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError
 
 from generation.types import Hardware
 from ipo_site import doctor
@@ -36,10 +36,16 @@ def test_a_worker_that_could_not_load_is_a_problem_with_its_own_sentence(capsys)
 @pytest.mark.django_db
 def test_servers_that_do_not_answer(settings, monkeypatch):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    monkeypatch.setitem(connection.settings_dict, "PORT", "1")
+
+    def refuse(*_):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(doctor.selectors, "workers", refuse)
     found = {finding.about: finding for finding in doctor._servers()}
-    assert found["Redis"].is_problem
-    assert "make run" in found["Redis"].said
+    for name in ("Redis", "Postgres"):
+        assert found[name].is_problem
+        assert "make run" in found[name].said
+    assert "connection refused" in found["Postgres"].said
 
 
 def test_models_that_need_more_than_there_is(settings):
@@ -56,7 +62,10 @@ def test_models_that_need_more_than_there_is(settings):
     assert said("flux-dev", card).endswith("needs about 13 GB of memory, more than there is")
 
 
+@pytest.mark.django_db
 def test_a_driver_that_torch_cannot_use_is_a_problem(monkeypatch):
     monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
     assert doctor._device(Hardware("2 CPU cores", 8, is_gpu=False)).is_problem
     assert not doctor._device(Hardware("a card", 8, is_gpu=True)).is_problem
+    (found,) = [finding for finding in doctor.findings() if finding.about == "Draws on"]
+    assert found.is_problem  # of this machine, which has no GPU

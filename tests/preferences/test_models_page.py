@@ -44,5 +44,8 @@ def test_what_a_worker_has_in_memory_and_what_it_draws_on(client, tiny_model):
     page = client.get("/models/").content.decode()
     assert "Loaded by gpu@here" in cards(client)["tiny"]
     assert "NVIDIA H200 (150 GB)" in page
-    leases.report_worker("gpu@here", state=Worker.State.FAILED, error="No room.")
+    leases.report_worker("gpu@here", state=Worker.State.LOADING, model="sd-turbo")
+    assert "Being loaded by gpu@here" in cards(client)["sd-turbo"]
+    leases.report_worker("gpu@here", state=Worker.State.FAILED, model="", error="No room.")
     assert "No room." in client.get("/models/").content.decode()
+    assert "Not downloaded" in cards(client)["sd-turbo"]

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from django.db import OperationalError
 
 from generation.errors import GenerationError
 from generation.manager import ModelManager
@@ -73,7 +74,7 @@ def test_a_failure_in_the_second_pass_keeps_the_pictures_of_the_first(batch, man
     assert states == ["ready", "ready", "failed", "failed"]
 
 
-def test_who_lost_the_lease_saves_nothing_and_stops(batch, manager, monkeypatch):
+def test_who_lost_the_lease_saves_nothing_and_stops(batch, manager, settings, monkeypatch):
     generate = type(manager).generate
     passes: list[int] = []
 
@@ -87,6 +88,7 @@ def test_who_lost_the_lease_saves_nothing_and_stops(batch, manager, monkeypatch)
     drawing.draw_batch(batch.pk, manager, "gpu@a")
     assert len(passes) <= 2
     assert not batch.candidates.filter(state=Candidate.State.READY).exists()
+    assert not list(Path(settings.MEDIA_ROOT).rglob("*.png"))  # a file would take the place of the new owner's
     assert leases.claim_batch(batch.pk, "gpu@b") is None  # it belongs to the other one
 
 
@@ -139,3 +141,46 @@ def test_previews_can_be_switched_off(session, batch, previews, settings, manage
     drawing.draw_batch(batch.pk, ModelManager(), "gpu@a")
     batch.refresh_from_db()
     assert batch.state == Batch.State.READY
+
+
+def test_a_picture_that_cannot_be_encoded_costs_no_other(batch, manager, monkeypatch):
+    encode = saving.images.encode
+    calls: list[int] = []
+
+    def fails_once(*args):
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError("broken")
+        return encode(*args)
+
+    monkeypatch.setattr(saving.images, "encode", fails_once)
+    monkeypatch.setattr(saving.images, "THREADS", 1)
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    states = list(batch.candidates.order_by("slot").values_list("state", flat=True))
+    assert states == ["failed", "ready", "ready", "ready"]
+    assert "could not be encoded" in batch.candidates.get(slot=1).error
+
+
+def test_a_database_that_was_away_for_a_moment_costs_no_picture(batch, manager, monkeypatch):
+    finish = leases.finish_candidates
+    calls: list[int] = []
+
+    def away_once(lease, drawn):
+        calls.append(1)
+        if len(calls) == 1:
+            raise OperationalError("The connection is closed.")
+        return finish(lease, drawn)
+
+    monkeypatch.setattr(leases, "finish_candidates", away_once)
+    with pytest.raises(OperationalError):
+        drawing.draw_batch(batch.pk, manager, "gpu@a")
+    assert batch.candidates.filter(state=Candidate.State.READY).count() == 2  # those that were drawn by then
+
+
+def test_a_failed_batch_leaves_no_previews(client, session, batch, settings):
+    lease = leases.claim_batch(batch.pk, "gpu@a")
+    leases.preview_candidates(lease, {batch.candidates.first().pk: b"a picture"})
+    leases.fail_batch(lease, "No more paint.")
+    assert not list(Path(settings.MEDIA_ROOT).rglob("*-preview.webp"))
+    client.post(f"/s/{session.pk}/1/retry")
+    assert "not finished yet" not in client.get(f"/s/{session.pk}/").content.decode()

@@ -71,6 +71,10 @@ def test_the_form_takes_a_server_and_brings_the_installations_own(client, settin
     assert '<option value="server" selected>' in page
     client.post("/", factories.start_form(generation_mode="server", server_url="https://10.0.0.7:9000/"))
     assert Session.objects.get().server == "https://10.0.0.7:9000"
+    client.post("/", factories.start_form(generation_mode="server", server_url=""))
+    client.post("/", factories.start_form())
+    servers = [session.server for session in Session.objects.order_by("created_at")]
+    assert servers[1:] == ["http://gpu-box:8580"] * 2
 
 
 def test_left_out_the_mode_is_local_and_the_address_stays(client, tiny_model):

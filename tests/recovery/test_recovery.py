@@ -116,7 +116,7 @@ def test_a_worker_without_memory_says_so_and_a_new_process_takes_its_place(worke
     large = SessionFactory(width=1024, height=1024, curation_size=8, inference_batch=8, diff_steps=1)
     tasks.enqueue(large.batches.get().pk)
     wait_for(lambda: large.batches.get().state == Batch.State.FAILED, 120, "it gives up")
-    assert "ran out of memory: lower Inference Batch" in large.batches.get().error
+    assert "ran out of memory while drawing: lower Inference Batch" in large.batches.get().error
     assert_completes(begin())
     assert child() != first
 
@@ -138,3 +138,13 @@ def test_the_worker_reports_that_it_loads_and_is_ready(workers, client):
     wait_for(Worker.objects.exists, 120, "the worker reports")
     wait_for(lambda: Worker.objects.get().state == Worker.State.READY, 120, "the model is loaded")
     assert "No worker is drawing" not in client.get(page).content.decode()
+
+
+def test_a_worker_that_could_not_load_at_first_is_well_once_it_has_drawn(workers):
+    workers.environment["IPO_GENERATION_SERVER"] = "http://127.0.0.1:1"
+    workers.start("gpu")
+    wait_for(lambda: Worker.objects.filter(state=Worker.State.FAILED).exists(), 120, "nothing answers there")
+    assert "No generation server answers" in Worker.objects.get().error
+    assert_completes(begin())
+    wait_for(lambda: Worker.objects.get().state == Worker.State.READY, 20, "it is well")
+    assert (Worker.objects.get().error, Worker.objects.get().model) == ("", "tiny")

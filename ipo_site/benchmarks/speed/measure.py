@@ -19,6 +19,7 @@ from diffusers import DiffusionPipeline, FluxPipeline, LCMScheduler, StableDiffu
 from torch.utils.flop_counter import FlopCounterMode
 
 from generation import images, spaces
+from generation.installed import kept_folder
 from generation.manager import ModelManager
 from generation.pipelines.quantization import options
 from generation.types import GenerationRequest, ModelSpec, Picture
@@ -69,6 +70,7 @@ def against_bare(work: Work, manager: ModelManager, n: int, rounds: int) -> dict
 
     The ratios are of pictures a second, median over the rounds: above 1 ours is faster.
     """
+    manager.ensure_ready(work.spec)
     bare = _bare(work.spec, "cuda" if torch.cuda.is_available() else "cpu")
     request = work.request(n)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(images.THREADS) as threads:
@@ -169,11 +171,13 @@ def _call(pipe: DiffusionPipeline, request: GenerationRequest, rows: np.ndarray[
 
 def _bare(spec: ModelSpec, device: str) -> DiffusionPipeline:
     """The pipeline as diffusers itself loads it, with the same precision, quantisation and scheduler."""
-    dtype = getattr(torch, spec.dtype)
-    if spec.family == "flux":
-        pipe = FluxPipeline.from_pretrained(spec.source, dtype=dtype, **options(spec))
+    given = {"dtype": getattr(torch, spec.dtype), "variant": spec.variant or None}
+    if spec.single_file:
+        pipe = FluxPipeline.from_pretrained(kept_folder(spec), **given)  # converted by now, as ours was run first
+    elif spec.family == "flux":
+        pipe = FluxPipeline.from_pretrained(spec.source, **given, **options(spec))
     else:
-        pipe = StableDiffusionPipeline.from_pretrained(spec.source, dtype=dtype, safety_checker=None)
+        pipe = StableDiffusionPipeline.from_pretrained(spec.source, **given, safety_checker=None)
         if spec.scheduler == "lcm":
             pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config)
     pipe.set_progress_bar_config(disable=True)

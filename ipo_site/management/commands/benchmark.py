@@ -59,7 +59,10 @@ class Command(BaseCommand):
             part.add_argument("--check", action="store_true", help="exit status 1 if a figure is missed")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        missed = getattr(self, options["what"])(**options)
+        try:
+            missed = getattr(self, options["what"])(**options)
+        except GenerationError as error:
+            raise CommandError(str(error)) from error
         if options["check"] and missed:
             raise CommandError("\n".join(missed))
 
