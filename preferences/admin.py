@@ -40,7 +40,7 @@ class SessionAdmin(admin.ModelAdmin[Session]):
 
 class CandidateInline(admin.TabularInline[Candidate, Batch]):
     model = Candidate
-    fields = ("preview", "slot", "attempt", "state", "score", "distance", "error")
+    fields = ("picture", "slot", "attempt", "state", "score", "distance", "error")
     readonly_fields = fields
     extra = 0
     can_delete = False
@@ -49,7 +49,7 @@ class CandidateInline(admin.TabularInline[Candidate, Batch]):
         return False
 
     @admin.display(description="picture")
-    def preview(self, candidate: Candidate) -> SafeString | str:
+    def picture(self, candidate: Candidate) -> SafeString | str:
         return thumbnail(candidate)
 
 
@@ -76,32 +76,32 @@ class BatchAdmin(admin.ModelAdmin[Batch]):
 
 @admin.register(Candidate)
 class CandidateAdmin(admin.ModelAdmin[Candidate]):
-    list_display = ("preview", "batch", "slot", "attempt", "state", "score", "distance", "drawn_at")
+    list_display = ("picture", "batch", "slot", "attempt", "state", "score", "distance", "drawn_at")
     list_display_links = ("batch", "slot")
     list_filter = ("state",)
     raw_id_fields = ("batch",)
     list_select_related = ("batch",)
 
     @admin.display(description="picture")
-    def preview(self, candidate: Candidate) -> SafeString | str:
+    def picture(self, candidate: Candidate) -> SafeString | str:
         return thumbnail(candidate)
 
 
 class RatedCandidateInline(admin.TabularInline[RatedCandidate, Rating]):
     model = RatedCandidate
-    fields = ("preview", "candidate", "value")
-    readonly_fields = ("preview",)
+    fields = ("picture", "candidate", "value")
+    readonly_fields = ("picture",)
     raw_id_fields = ("candidate",)
     extra = 0
 
     @admin.display(description="picture")
-    def preview(self, item: RatedCandidate) -> SafeString | str:
+    def picture(self, item: RatedCandidate) -> SafeString | str:
         return thumbnail(item.candidate)
 
 
 @admin.register(Rating)
 class RatingAdmin(admin.ModelAdmin[Rating]):
-    list_display = ("preview", "id", "session", "kind", "answered_at", "undone_at")
+    list_display = ("picture", "id", "session", "kind", "answered_at", "undone_at")
     list_display_links = ("id",)
     list_filter = ("kind",)
     raw_id_fields = ("session",)
@@ -109,32 +109,32 @@ class RatingAdmin(admin.ModelAdmin[Rating]):
     inlines = (RatedCandidateInline,)
 
     @admin.display(description="picture")
-    def preview(self, rating: Rating) -> SafeString | str:
+    def picture(self, rating: Rating) -> SafeString | str:
         return thumbnail(rating.candidates.first())
 
 
 @admin.register(Embedding)
 class EmbeddingAdmin(admin.ModelAdmin[Embedding]):
-    list_display = ("preview", "candidate", "encoder")
+    list_display = ("picture", "candidate", "encoder")
     list_display_links = ("candidate",)
     list_filter = ("encoder",)
     raw_id_fields = ("candidate",)
 
     @admin.display(description="picture")
-    def preview(self, embedding: Embedding) -> SafeString | str:
+    def picture(self, embedding: Embedding) -> SafeString | str:
         return thumbnail(embedding.candidate)
 
 
 @admin.register(OptimizerState)
 class OptimizerStateAdmin(admin.ModelAdmin[OptimizerState]):
-    list_display = ("preview", "batch", "value_model", "note", "created_at")
+    list_display = ("picture", "batch", "value_model", "note", "created_at")
     list_display_links = ("batch",)
     list_filter = ("value_model",)
     raw_id_fields = ("batch",)
     readonly_fields = ("created_at",)
 
     @admin.display(description="")
-    def preview(self, state: OptimizerState) -> SafeString | str:
+    def picture(self, state: OptimizerState) -> SafeString | str:
         return thumbnail(state.batch.candidates.filter(state=Candidate.State.READY).first())
 
 
