@@ -59,8 +59,8 @@ def _folder(source: str) -> Path | None:
 def _single_file(spec: ModelSpec) -> Path | None:
     if Path(spec.single_file).is_file():
         return Path(spec.single_file)
-    owner, name, pattern = (*spec.single_file.split("/", 2), "", "")[:3]
-    snapshots = Path(constants.HF_HUB_CACHE) / f"models--{owner}--{name}" / "snapshots"
+    repository, pattern = spec.single_file_parts
+    snapshots = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots"
     return next(iter(sorted(snapshots.glob(f"*/{pattern}"))), None) if pattern else None
 
 

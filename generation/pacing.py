@@ -1,6 +1,5 @@
 """How many pictures to draw in one forward pass, found out from the passes that are drawn anyway."""
 
-from collections import deque
 from dataclasses import dataclass, field
 
 LARGEST = 16
@@ -17,7 +16,7 @@ class Pace:
 
     size: int = 1
     _last: float = 0.0  # pictures a second of the size before
-    _speeds: deque[float] = field(default_factory=deque)
+    _speeds: list[float] = field(default_factory=list)
     _found: bool = False
 
     def saw(self, pictures: int, seconds: float) -> None:

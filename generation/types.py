@@ -54,6 +54,12 @@ class ModelSpec:
     spaces: tuple[SpaceKey, ...] = ("latent", "pooled_embed", "prompt_embed")
 
     @property
+    def single_file_parts(self) -> tuple[str, str]:
+        """Repository and file of a single file that is named as owner/name/file; the file is empty if it is not."""
+        owner, name, file = (*self.single_file.split("/", 2), "", "")[:3]
+        return f"{owner}/{name}", file
+
+    @property
     def precision(self) -> str:
         """In words."""
         return "NF4 (4 bits)" if self.quantization == "nf4" else self.dtype

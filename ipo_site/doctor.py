@@ -66,7 +66,8 @@ def _device(hardware: Hardware) -> Finding:
 
 def _servers() -> Iterator[Finding]:
     try:
-        missing = MigrationExecutor(connection).migration_plan(MigrationExecutor(connection).loader.graph.leaf_nodes())
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
         workers = selectors.workers() if not missing else []
     except DatabaseError as error:
         why = str(error).strip().splitlines()[-1].strip()

@@ -119,8 +119,7 @@ def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
         if not lease.rows().select_for_update().exists():
             return False
         now = timezone.now()
-        rows = Candidate.objects.filter(pk__in=[item.candidate.pk for item in drawn])
-        previews = list(rows.exclude(preview="").values_list("preview", flat=True))
+        _delete_previews(Candidate.objects.filter(pk__in=[item.candidate.pk for item in drawn]))
         for item in drawn:
             if item.error:
                 changes: dict[str, Any] = {"state": Candidate.State.FAILED, "error": item.error}
@@ -140,8 +139,6 @@ def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
         Embedding.objects.bulk_create(
             seen, update_conflicts=True, unique_fields=["candidate", "encoder"], update_fields=["vector"]
         )
-    for preview in previews:
-        default_storage.delete(preview)  # no page shows it any longer
     return True
 
 
@@ -153,6 +150,12 @@ def _file_names(candidate: Candidate) -> tuple[str, str]:
 
 def _preview_name(candidate: Candidate) -> str:
     return f"batches/{candidate.batch_id}/{candidate.slot:03d}-{candidate.attempt}-preview.webp"
+
+
+def _delete_previews(candidates: Any) -> None:
+    """The files: no page shows them any longer."""
+    for name in candidates.exclude(preview="").values_list("preview", flat=True):
+        default_storage.delete(name)
 
 
 def _store(item: Drawn) -> None:
@@ -176,10 +179,8 @@ def fail_batch(lease: Lease, error: str) -> None:
     with transaction.atomic():
         if _release(lease.rows(), Batch.State.FAILED, phase=Batch.Phase.DONE, error=error):
             pending = Candidate.objects.filter(batch_id=lease.batch_id, state=Candidate.State.PENDING)
-            previews = list(pending.exclude(preview="").values_list("preview", flat=True))
+            _delete_previews(pending)
             pending.update(state=Candidate.State.FAILED, error=error, drawn_at=timezone.now(), preview="")
-            for preview in previews:
-                default_storage.delete(preview)
 
 
 def _release(rows: Any, state: str, **changes: Any) -> int:

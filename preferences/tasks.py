@@ -105,6 +105,7 @@ def _report(name: str) -> None:
         except GenerationError as error:
             state.update(state=Worker.State.FAILED, error=str(error))
         except Exception:
+            # The page gets a sentence, the log gets the traceback.
             state.update(state=Worker.State.FAILED, error=f"{model} could not be loaded: see the worker's log.")
             raise
 

@@ -4,7 +4,8 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import torch
 
@@ -18,6 +19,7 @@ from generation.pipelines.flux import Flux
 from generation.pipelines.stable_diffusion import StableDiffusion
 from generation.types import GenerationRequest, Hardware, ModelSpec, Picture, Pixels, Vectors
 
+T = TypeVar("T")
 FAMILIES: dict[str, type[Pipeline]] = {"stable_diffusion": StableDiffusion, "flux": Flux}
 
 
@@ -26,7 +28,6 @@ class LocalBackend(Backend):
         self._speedups = wanted_speedups
         self._lock = threading.RLock()
         self._resident: Pipeline | None = None
-        self._looked_for: ModelSpec | None = None  # the model whose tiny autoencoder was loaded, or is missing
         self._encoder: tuple[str, Siglip] | None = None
 
     def ensure_ready(self, spec: ModelSpec) -> None:
@@ -40,51 +41,42 @@ class LocalBackend(Backend):
                 )
             speedups.check(self._speedups)
             self._drop()  # the old one first: two may not fit
-            try:
-                pipeline = FAMILIES[spec.family].load(spec, device)
-                speedups.apply(pipeline.pipe, self._speedups)
-                self._resident = pipeline
-                return
-            except RuntimeError as error:
-                if not _is_out_of_memory(error):
-                    raise
-            _free_memory()
-            raise _no_room(f"loading {spec.label}", "choose a smaller model, or end what else uses it")
+            self._resident = _tried(lambda: self._load(spec, device))
+            if self._resident is None:
+                raise _no_room(f"loading {spec.label}", "choose a smaller model, or end what else uses it")
+
+    def _load(self, spec: ModelSpec, device: str) -> Pipeline:
+        pipeline = FAMILIES[spec.family].load(spec, device)
+        speedups.apply(pipeline.pipe, self._speedups)
+        return pipeline
 
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
         with self._lock:
             self.ensure_ready(spec)
-            assert self._resident is not None
-            if request.on_preview is not None and self._looked_for != spec:
-                self._resident.look, self._looked_for = previews.load(spec, _device()), spec
+            pipeline = self._resident
+            assert pipeline is not None
+            if request.on_preview is not None and not pipeline.has_looked_for_vae:
+                pipeline.look, pipeline.has_looked_for_vae = previews.load(spec, _device()), True
             began = time.perf_counter()
-            pictures = self._drawn(self._resident, request)
+            pictures = self._drawn(pipeline, request)
             if request.on_drawn is not None:
                 request.on_drawn(time.perf_counter() - began)
             return pictures
 
     def _drawn(self, pipeline: Pipeline, request: GenerationRequest) -> list[Picture]:
         """In two passes what has no room in one. Raises OutOfMemory, after which the model is loaded anew."""
-        try:
-            return pipeline.generate(request)
-        except RuntimeError as error:
-            if not _is_out_of_memory(error):
-                raise
-        # Recovered out here: inside the block above the traceback still holds the tensors.
-        _free_memory()
+        pictures = _tried(lambda: pipeline.generate(request))
         count = len(request.vectors)
-        if count > 1:
+        if pictures is None and count > 1:
             parts = request.part(0, (count + 1) // 2), request.part((count + 1) // 2, count)
-            try:
-                return [picture for part in parts for picture in pipeline.generate(part)]
-            except RuntimeError as error:
-                if not _is_out_of_memory(error):
-                    raise
-        self._drop()
-        raise _no_room("drawing", "lower Inference Batch or the size of the pictures")
+            pictures = _tried(lambda: [picture for part in parts for picture in pipeline.generate(part)])
+        if pictures is None:
+            self._drop()
+            raise _no_room("drawing", "lower Inference Batch or the size of the pictures")
+        return pictures
 
     def _drop(self) -> None:
-        self._resident = self._looked_for = None
+        self._resident = None
         _free_memory()
 
     @property
@@ -111,17 +103,29 @@ class LocalBackend(Backend):
         Raises ModelUnavailable, and OutOfMemory.
         """
         with self._lock:
-            try:
-                if self._encoder is None or self._encoder[0] != encoder:
-                    self._encoder = None
-                    self._encoder = encoder, Siglip.load(registry.ENCODERS[encoder], _device())
-                return self._encoder[1].embed_images(pictures)
-            except RuntimeError as error:
-                if not _is_out_of_memory(error):
-                    raise
+            vectors = _tried(lambda: self._opened(encoder).embed_images(pictures))
+            if vectors is None:
+                self._encoder = None
+                _free_memory()
+                raise _no_room("looking at pictures", "choose a smaller model, or end what else uses it")
+            return vectors
+
+    def _opened(self, encoder: str) -> Siglip:
+        if self._encoder is None or self._encoder[0] != encoder:
             self._encoder = None
-            _free_memory()
-            raise _no_room("looking at pictures", "choose a smaller model, or end what else uses it")
+            self._encoder = encoder, Siglip.load(registry.ENCODERS[encoder], _device())
+        return self._encoder[1]
+
+
+def _tried(work: Callable[[], T]) -> T | None:
+    """What it returns; None where it needed more memory than there is, which is then free again."""
+    try:
+        return work()
+    except RuntimeError as error:
+        if not _is_out_of_memory(error):
+            raise
+    _free_memory()  # out here: inside the block above the traceback still holds the tensors
+    return None
 
 
 def _no_room(what: str, remedy: str) -> OutOfMemory:

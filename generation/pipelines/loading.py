@@ -19,6 +19,7 @@ from huggingface_hub.utils._http import default_client_factory
 from safetensors import SafetensorError
 
 from generation.errors import ModelUnavailable
+from generation.installed import kept_folder
 from generation.registry import ENCODERS
 from generation.types import ModelSpec
 
@@ -70,7 +71,9 @@ def _from_here(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -
 
 def fetch(spec: ModelSpec) -> None:
     """Download all that drawing with a model needs, with progress on the terminal. Raises ModelUnavailable."""
-    if spec.single_file:
+    if kept_folder(spec).is_dir():
+        pass  # what it was made from is not needed any longer
+    elif spec.single_file:
         file_of(spec)
         small_files(spec.source)
     elif not Path(spec.source).is_dir():
@@ -109,14 +112,13 @@ def file_of(spec: ModelSpec) -> Path:
     path = Path(spec.single_file)
     if path.is_file():
         return path
-    if path.is_absolute() or spec.single_file.count("/") < 2:
+    source, pattern = spec.single_file_parts
+    if path.is_absolute() or not pattern:
         raise ModelUnavailable(f"{spec.label} could not be loaded: there is no file {path}. Correct its name.")
-    owner, name, pattern = spec.single_file.split("/", 2)
-    repository = replace(spec, source=f"{owner}/{name}")
-    found = sorted(_downloaded(repository, allow_patterns=[pattern]).glob(pattern))
+    found = sorted(_downloaded(replace(spec, source=source), allow_patterns=[pattern]).glob(pattern))
     if len(found) != 1:
         raise ModelUnavailable(
-            f"{spec.label} could not be loaded: {len(found)} files of {repository.source} fit “{pattern}”: name one."
+            f"{spec.label} could not be loaded: {len(found)} files of {source} fit “{pattern}”: name one."
         )
     return found[0]
 

@@ -11,7 +11,7 @@ from generation.errors import ModelUnavailable
 
 def channels_last(pipe: DiffusionPipeline) -> None:
     """The layout in memory that convolutions in half precision prefer."""
-    for part in (_denoiser(pipe), pipe.vae):
+    for part in (denoiser(pipe), pipe.vae):
         part.to(memory_format=torch.channels_last)
 
 
@@ -20,13 +20,13 @@ def fused_projections(pipe: DiffusionPipeline) -> None:
 
     Weights in four bits cannot be joined; the others are kept beside the joined ones, which takes memory.
     """
-    if getattr(_denoiser(pipe), "quantization_method", None) is None:
-        _denoiser(pipe).fuse_qkv_projections()
+    if getattr(denoiser(pipe), "quantization_method", None) is None:
+        denoiser(pipe).fuse_qkv_projections()
 
 
 def compiled(pipe: DiffusionPipeline) -> None:
     """By torch.compile, the repeated blocks only: all of the gain for a fraction of the wait at the first picture."""
-    _denoiser(pipe).compile_repeated_blocks()
+    denoiser(pipe).compile_repeated_blocks()
 
 
 SPEEDUPS: dict[str, Callable[[DiffusionPipeline], None]] = {
@@ -49,5 +49,6 @@ def apply(pipe: DiffusionPipeline, names: Iterable[str]) -> None:
         SPEEDUPS[name](pipe)
 
 
-def _denoiser(pipe: DiffusionPipeline) -> Any:
+def denoiser(pipe: DiffusionPipeline) -> Any:
+    """The transformer of FLUX, or the U-Net."""
     return pipe.transformer if hasattr(pipe, "transformer") else pipe.unet

@@ -94,6 +94,7 @@ class Service:
         except GenerationError as error:
             stream.put({"detail": str(error), "status": status_of(error)})
         except Exception:
+            # Who waits gets a sentence, the log gets the traceback.
             stream.put({"detail": "The server failed unexpectedly; its log has the details.", "status": 500})
             raise
         finally:

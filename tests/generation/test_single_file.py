@@ -16,9 +16,10 @@ from diffusers import FluxTransformer2DModel
 from safetensors.torch import load_file, save_file
 
 from generation.errors import ModelUnavailable
+from generation.installed import kept_folder
 from generation.pipelines import single_file
 from generation.pipelines.flux import Flux
-from generation.pipelines.loading import file_of
+from generation.pipelines.loading import fetch, file_of
 from tests.generation import tiny_flux
 from tests.generation.requests import request_for
 
@@ -374,3 +375,9 @@ def test_a_repository_of_one_file_is_looked_up_and_named_when_it_is_not_there(ba
         file_of(replace(spec, single_file="somebody/flux/*.safetensors"))
     with pytest.raises(ModelUnavailable, match="nobody/flux is not on this machine"):
         file_of(replace(spec, single_file="nobody/flux/one.safetensors"))
+
+
+def test_what_is_kept_is_not_fetched_again(base):
+    spec = replace(tiny_flux.spec(str(base)), single_file="nobody/flux/one.safetensors", quantization="nf4")
+    kept_folder(spec).mkdir(parents=True)
+    fetch(spec)  # nobody has such a repository

@@ -22,6 +22,7 @@ from generation import images, spaces
 from generation.installed import kept_folder
 from generation.manager import ModelManager
 from generation.pipelines.quantization import options
+from generation.pipelines.speedups import denoiser
 from generation.types import GenerationRequest, ModelSpec, Picture
 
 SIZES = (1, 2, 4, 8, 16)
@@ -152,8 +153,7 @@ def _batched(pipe: DiffusionPipeline, request: GenerationRequest, at_once: int, 
 def _call(pipe: DiffusionPipeline, request: GenerationRequest, rows: np.ndarray[Any, Any]) -> list[Any]:
     factor = pipe.vae_scale_factor
     shape = len(rows), -1, request.height // factor, request.width // factor
-    part = pipe.transformer if isinstance(pipe, FluxPipeline) else pipe.unet
-    latents = torch.from_numpy(rows.reshape(shape)).to(pipe.device, part.dtype)
+    latents = torch.from_numpy(rows.reshape(shape)).to(pipe.device, denoiser(pipe).dtype)
     if isinstance(pipe, FluxPipeline):
         latents = pipe._pack_latents(latents, *latents.shape)
     called: list[Any] = pipe(
@@ -189,8 +189,7 @@ def _share_of_peak(pipe: DiffusionPipeline, request: GenerationRequest, images_p
     with FlopCounterMode(display=False) as counted:
         _call(pipe, request, request.vectors[:1])
     operations = counted.get_total_flops()
-    part = pipe.transformer if isinstance(pipe, FluxPipeline) else pipe.unet
-    peak = _matmul_peak(pipe.device, part.dtype)
+    peak = _matmul_peak(pipe.device, denoiser(pipe).dtype)
     return {
         "teraflop_per_image": operations / 1e12,
         "peak_teraflops": peak / 1e12,
