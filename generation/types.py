@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +101,23 @@ class GenerationRequest:
     should_stop: Callable[[], bool] | None = field(default=None, compare=False)
     # Told the seconds that drawing took, without waiting and loading.
     on_drawn: Callable[[float], None] | None = field(default=None, compare=False)
+
+    @classmethod
+    def by_default(cls, spec: ModelSpec, space: str, vectors: Vectors, seed: int) -> Self:
+        """Of the model's example prompt, in the model's own size, steps and scales; `seed` is that of both noises."""
+        return cls(
+            prompt=spec.example_prompt,
+            negative_prompt="",
+            space=space,
+            vectors=vectors,
+            width=spec.width,
+            height=spec.height,
+            steps=spec.steps,
+            guidance=spec.guidance,
+            delta_scale=spec.delta_scale,
+            noise_seed=seed,
+            step_seed=seed,
+        )
 
     def part(self, first: int, stop: int) -> "GenerationRequest":
         """The pictures from number `first` to the one before `stop`, as a request of their own."""

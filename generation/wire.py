@@ -4,6 +4,7 @@ import base64
 import binascii
 import io
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from PIL import Image
@@ -24,6 +25,17 @@ PLAIN = (
     "noise_seed",
     "step_seed",
 )
+
+
+def is_address(text: str) -> bool:
+    """Whether a generation service can have this address: http or https, a host, no more than a path after it."""
+    try:
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            return False
+    except ValueError:
+        return False
+    return not ("@" in parts.netloc or parts.query or parts.fragment or any(map(str.isspace, text)))
 
 
 def to_body(model: str, request: GenerationRequest) -> dict[str, Any]:

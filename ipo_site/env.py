@@ -13,6 +13,7 @@ from typing import Any
 import environ  # type: ignore[import-untyped]
 from django.core.exceptions import ImproperlyConfigured
 
+from generation import wire
 from ipo_site import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -99,7 +100,7 @@ SPEEDUPS = tuple(filter(None, os.environ.get("IPO_SPEEDUPS", "").replace(" ", ""
 PREVIEWS = _env.bool("IPO_PREVIEWS", default=True)
 # The generation service that draws for new sessions; empty: the workers themselves.
 GENERATION_SERVER = os.environ.get("IPO_GENERATION_SERVER", "").rstrip("/")
-if GENERATION_SERVER and not GENERATION_SERVER.startswith(("http://", "https://")):
+if GENERATION_SERVER and not wire.is_address(GENERATION_SERVER):
     sys.exit(f"IPO_GENERATION_SERVER is {GENERATION_SERVER!r}: it looks like http://gpu-box:8580; correct it in .env.")
 # Who asks the generation service must know it; needed where that listens beyond this machine.
 GENERATION_TOKEN = os.environ.get("IPO_GENERATION_TOKEN", "")

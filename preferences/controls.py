@@ -1,12 +1,13 @@
 """The controls: what a person can set, as typed columns. A session holds the present ones, each batch a copy."""
 
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import BaseConstraint, CheckConstraint, Q
+
+from generation import wire
 
 PROMPT_LIMIT = 2000
 DEFAULT_SERVER = "http://127.0.0.1:8580"
@@ -70,12 +71,7 @@ class GenerationMode(models.TextChoices):
 
 def validate_server(text: str) -> None:
     """Raises ValidationError. Django's own validator refuses the plain names that machines have at home."""
-    try:
-        parts = urlsplit(text)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_address = False
-    if not is_address or "@" in parts.netloc or parts.query or parts.fragment or any(map(str.isspace, text)):
+    if not wire.is_address(text):
         raise ValidationError(f"This is not the address of a server: it looks like {DEFAULT_SERVER}.")
 
 

@@ -13,20 +13,9 @@ from generation.types import GenerationRequest, ModelSpec
 def request_for(spec: ModelSpec, space: str = "latent", n: int = 3, seed: int = 0, **changes) -> GenerationRequest:
     """Three steps at 64 x 64, of n vectors that depend on `seed`."""
     dimension = spaces.SPACES[space].dimension(spec, 64, 64)
-    request = GenerationRequest(
-        prompt="a sea",
-        negative_prompt="",
-        space=space,
-        vectors=np.random.default_rng(seed).standard_normal((n, dimension), dtype=np.float32),
-        width=64,
-        height=64,
-        steps=3,
-        guidance=spec.guidance,
-        delta_scale=3.0,
-        noise_seed=42,
-        step_seed=42,
-    )
-    return replace(request, **changes)
+    vectors = np.random.default_rng(seed).standard_normal((n, dimension), dtype=np.float32)
+    request = GenerationRequest.by_default(spec, space, vectors, seed=42)
+    return replace(request, **{"prompt": "a sea", "width": 64, "height": 64, "steps": 3, "delta_scale": 3.0} | changes)
 
 
 def pixels(drawer: ModelManager | Backend, spec: ModelSpec, request: GenerationRequest) -> np.ndarray:

@@ -66,7 +66,7 @@ def test_it_draws_what_this_process_draws(api, manager, settings, kind, space, d
     status, answer = api("/batch", body)
     assert status == 200
     assert (answer["model"], answer["seed"]) == ("tiny", 7)
-    request = GenerationRequest("a sea", "", space, steering, 64, 64, spec.steps, spec.guidance, 3.0, 7, 7)
+    request = replace(GenerationRequest.by_default(spec, space, steering, 7), prompt="a sea", delta_scale=3.0)
     drawn = [
         picture
         for i in range(0, 3, spec.inference_batch)

@@ -1,5 +1,6 @@
 """Where simulated people look at pictures: the bundled model and its encoder, by the path that the product takes."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -30,19 +31,7 @@ class Studio:
 
     def draw(self, space: str, vectors: Vectors, noise_seed: int) -> Pictures:
         """[n, H, W, 3], by the path that the product takes; one that failed is black."""
-        request = GenerationRequest(
-            prompt=PROMPT,
-            negative_prompt="",
-            space=space,
-            vectors=vectors,
-            width=MODEL.width,
-            height=MODEL.height,
-            steps=MODEL.steps,
-            guidance=MODEL.guidance,
-            delta_scale=MODEL.delta_scale,
-            noise_seed=noise_seed,
-            step_seed=noise_seed,
-        )
+        request = replace(GenerationRequest.by_default(MODEL, space, vectors, noise_seed), prompt=PROMPT)
         black = np.zeros((MODEL.height, MODEL.width, 3), np.uint8)
         drawn = [picture.pixels for picture in self.manager.generate(MODEL, request)]
         return np.stack([black if one is None else one for one in drawn])

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -41,19 +41,9 @@ class Work:
         """n pictures in one forward pass."""
         spec = self.spec
         dimension = spaces.LATENT.dimension(spec, spec.width, spec.height)
-        return GenerationRequest(
-            prompt=spec.example_prompt,
-            negative_prompt="",
-            space=spaces.LATENT.key,
-            vectors=np.random.default_rng(SEED).standard_normal((n, dimension), dtype=np.float32),
-            width=spec.width,
-            height=spec.height,
-            steps=self.steps,
-            guidance=spec.guidance,
-            delta_scale=spec.delta_scale,
-            noise_seed=SEED,
-            step_seed=SEED,
-        )
+        noise = np.random.default_rng(SEED).standard_normal((n, dimension), dtype=np.float32)
+        request = GenerationRequest.by_default(spec, spaces.LATENT.key, noise, SEED)
+        return replace(request, steps=self.steps)
 
 
 def by_size(work: Work, manager: ModelManager, rounds: int, sizes: tuple[int, ...] = SIZES) -> Iterator[dict[str, Any]]:
