@@ -1,6 +1,7 @@
 """A pytest plugin: Postgres and Redis in a temporary folder, up before Django reads its settings.
 
-With DATABASE_URL or REDIS_URL in the environment that server is used instead (the tests empty its queue).
+With DATABASE_URL or REDIS_URL in the environment that server is used instead (the tests empty its queue). Where
+pytest-xdist runs the tests in several processes, each has a folder and servers of its own.
 """
 
 import json
@@ -39,6 +40,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     options = early_config.known_args_namespace
     if getattr(options, "help", False) or getattr(options, "version", 0):
         return
+    if getattr(options, "numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
+        return  # this process only hands the tests out
     folder = Path(tempfile.mkdtemp(prefix="ipo-tests-"))
     os.environ["IPO_DATA_DIR"] = str(folder)
     # The tests' own model; tests/conftest.py draws its random weights when a test first asks for them.

@@ -94,9 +94,9 @@ def test_who_is_told_the_worth_gets_further_than_chance(studio: Studio, monkeypa
     assert told["percentiles"][-1] > told["percentiles"][0]
 
 
-def record(space: str, after: float) -> dict:
+def record(space: str, after: float, arm: str = OURS, seed: int = 10) -> dict:
     curve = [0.5] * 5 + [after] * 6
-    return {"space": space, "taste": "warm", "arm": OURS, "seed": 10, "percentiles": curve, "contrast": [0.1] * 11}
+    return {"space": space, "taste": "warm", "arm": arm, "seed": seed, "percentiles": curve, "contrast": [0.1] * 11}
 
 
 def test_the_check_fails_where_pictures_are_not_good_enough_or_missing():
@@ -116,3 +116,13 @@ def test_the_people_reported_on_are_not_those_that_settings_were_chosen_by():
     assert min(job[3] for job in wanted) >= pictures.TUNED_ON
     ours = [job for job in wanted if job[2] == OURS and job[:2] == ("latent", "warm")]
     assert len(ours) == len(set(ours)) == 20
+
+
+def test_the_check_names_an_arm_whose_pictures_are_better_than_ours():
+    seeds = range(10, 14)
+    ours = [record("latent", 0.995 + seed / 1e5, seed=seed) for seed in seeds]
+    rival = [record("latent", 0.998, "our Ridge", seed) for seed in seeds]
+    told = [record("latent", 0.999, pictures.KNOWS, seed) for seed in seeds]
+    assert pictures.missed(ours + told) == []
+    assert [problem[:35] for problem in pictures.missed(ours + rival)] == ["our Ridge is ahead of ours in laten"] * 2
+    assert pictures.missed(ours + rival[:1]) == []  # of one session nothing follows

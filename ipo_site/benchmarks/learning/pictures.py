@@ -8,10 +8,11 @@ import numpy as np
 
 from generation import spaces
 from generation.types import Vectors
-from ipo_site.benchmarks.learning import arms, resume
+from ipo_site.benchmarks.learning import arms, resume, study
 from ipo_site.benchmarks.learning.people import MEMORY, Person
 from ipo_site.benchmarks.learning.resume import Record
 from ipo_site.benchmarks.learning.studio import CHUNK, MODEL, PROMPT, Studio, studio
+from ipo_site.benchmarks.learning.study import Verdict
 from ipo_site.benchmarks.learning.tastes import TASTES, UNFORESEEN, Pictures
 from ipo_site.benchmarks.learning.trial import BATCH, OURS
 from preferences.learning.breeding import PARENTS
@@ -188,10 +189,11 @@ def table(records: Iterable[Record]) -> str:
 
 
 def missed(records: Iterable[Record]) -> list[str]:
-    """One sentence for each moment at which our pictures are not what they must be.
+    """One sentence for each moment at which our pictures are not what they must be, or another arm's are better.
 
-    That is asked of Latent: in PooledEmbed, where the noise is fixed, not even KNOWS gets there.
+    The floors are for Latent: in PooledEmbed, where the noise is fixed, not even KNOWS gets there.
     """
+    records = list(records)
     asked = [r for r in records if (r["space"], r["arm"]) == CHECKED and r["taste"] in TASTES]
     curves = [record["percentiles"] for record in asked]
     problems = []
@@ -199,4 +201,20 @@ def missed(records: Iterable[Record]) -> list[str]:
         reached = float(np.mean([curve[after] for curve in curves])) if curves else float("nan")
         if not reached >= floor:
             problems.append(f"In {CHECKED[0]} ours reach {reached:.3f} after {after} batches, it must be {floor}")
-    return problems
+    return problems + study.arms_ahead(verdicts(records))
+
+
+def verdicts(records: Iterable[Record]) -> list[Verdict]:
+    """Ours against each arm that has to learn: in each space, by each taste, at the moments of FLOORS."""
+    reached: dict[tuple[str, str, int, str], dict[int, float]] = {}
+    for r in records:
+        for after in FLOORS:
+            arms_seeds = reached.setdefault((r["space"], r["taste"], after, r["arm"]), {})
+            arms_seeds[r["seed"]] = r["percentiles"][after]
+    found = []
+    for (space, taste, after, arm), other in reached.items():
+        if arm not in (OURS, KNOWS):
+            d = spaces.SPACES[space].dimension(MODEL, MODEL.width, MODEL.height)
+            ours = reached.get((space, taste, after, OURS), {})
+            found.append(Verdict.of(f"{space}, {taste}, after {after}", d, arm, ours, other))
+    return [verdict for verdict in found if verdict is not None]

@@ -1,8 +1,9 @@
 """All cells of the study without pictures, and what they show."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from scipy import stats
@@ -77,6 +78,15 @@ class Verdict:
     margin: float
     seeds: int
 
+    @classmethod
+    def of(cls, cell: str, d: int, arm: str, ours: Mapping[int, float], other: Mapping[int, float]) -> Self | None:
+        """From what both reached, by seed; None where they have less than two seeds in common."""
+        gaps = np.array([ours[seed] - other[seed] for seed in sorted(ours.keys() & other.keys())])
+        if len(gaps) < 2:
+            return None
+        margin = float(stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps)))
+        return cls(cell, d, arm, float(gaps.mean()), margin, len(gaps))
+
     @property
     def is_ahead(self) -> bool:
         return self.difference - self.margin > 0
@@ -94,23 +104,17 @@ def verdicts(records: Iterable[Record], at: str = AT) -> list[Verdict]:
             means.setdefault((record["cell"], record["d"], record["arm"]), {})[record["seed"]] = record["at"][at][
                 "mean"
             ]
-    found = []
-    for (cell, d, arm), values in means.items():
-        ours = means.get((cell, d, OURS), {})
-        seeds = sorted(values.keys() & ours.keys())
-        if arm == OURS or len(seeds) < 2:
-            continue
-        gaps = np.array([ours[seed] - values[seed] for seed in seeds])
-        margin = float(stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps)))
-        found.append(Verdict(cell, d, arm, float(gaps.mean()), margin, len(gaps)))
-    return found
+    found = [
+        Verdict.of(cell, d, arm, means.get((cell, d, OURS), {}), values)
+        for (cell, d, arm), values in means.items()
+        if arm != OURS
+    ]
+    return [verdict for verdict in found if verdict is not None]
 
 
 def missed(found: list[Verdict]) -> list[str]:
     """One sentence for each thing that the study must show and does not."""
-    problems = [
-        f"{v.arm} is ahead of ours in {v.cell}: {-v.difference:.2f} ± {v.margin:.2f}" for v in found if v.is_behind
-    ]
+    problems = arms_ahead(found)
     for d in sorted({v.d for v in found}):
         for arm in sorted({v.arm for v in found if v.arm not in OWN_METHODS}):
             cells = [v for v in found if v.d == d and v.arm == arm]
@@ -118,6 +122,11 @@ def missed(found: list[Verdict]) -> list[str]:
             if cells and share < AHEAD[d]:
                 problems.append(f"Ours leads {arm} in {share:.0%} of the cells with d={d}, it must in {AHEAD[d]:.0%}")
     return problems if found else ["There are no trials yet."]
+
+
+def arms_ahead(found: list[Verdict]) -> list[str]:
+    """One sentence for each arm that is significantly better than ours somewhere."""
+    return [f"{v.arm} is ahead of ours in {v.cell}: {-v.difference:.2f} ± {v.margin:.2f}" for v in found if v.is_behind]
 
 
 def summary(found: list[Verdict]) -> str:

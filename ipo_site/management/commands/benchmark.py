@@ -173,9 +173,10 @@ class Command(BaseCommand):
         return [], {"records": self.trials(peer_study, "peers", **options)}
 
     def pictures(self, **options: Any) -> tuple[list[str], Any]:
-        from ipo_site.benchmarks.learning import pictures  # noqa: PLC0415
+        from ipo_site.benchmarks.learning import pictures, study  # noqa: PLC0415
 
         records = self.trials(pictures, "pictures", **options)
+        self.stdout.write(study.summary(pictures.verdicts(records)))
         return pictures.missed(records), {"records": records}
 
     def trials(self, part: Any, name: str, **options: Any) -> list[dict[str, Any]]:
