@@ -4,6 +4,7 @@ With DATABASE_URL or REDIS_URL in the environment that server is used instead (t
 pytest-xdist runs the tests in several processes, each has a folder and servers of its own.
 """
 
+import atexit
 import json
 import os
 import shutil
@@ -51,6 +52,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     own = [bool(os.environ.get(name)) for name in _NAMES]
     servers = embedded.EmbeddedServers(folder, postgres=not own[0], redis=not own[1])
     _servers.append(servers)
+    atexit.register(_stop)  # pytest does not say goodbye when it refuses its options
     servers.start()
     addresses = embedded.urls(folder)
     for name, address in zip(_NAMES, (addresses.database, addresses.redis), strict=True):
@@ -59,6 +61,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
+    _stop()
+
+
+def _stop() -> None:
     while _servers:
         servers = _servers.pop()
         servers.stop()
