@@ -271,7 +271,7 @@ class OptimizerState(models.Model):
 
     @property
     def held_out_percent(self) -> int | None:
-        """How often, in 100, it told the better of two pictures from ratings it was not shown; None if unknown."""
+        """How often, in 100, it told the better of two pictures before they were rated; None if unknown."""
         return self._percent("held_out_accuracy")
 
     @property

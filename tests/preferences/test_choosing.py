@@ -184,7 +184,11 @@ def test_the_page_says_how_it_chose(client, manager):
     state.save()
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert state.note in page
-    assert "Told by their looks, 74 %." in page
+    assert "named the better of two pictures by their looks 74 % of the time; guessing gives 50 %." in page
+    state.metrics["held_out_accuracy"] = 0.61
+    state.save()
+    page = client.get(f"/s/{session.pk}/").content.decode()
+    assert "named the better of two pictures 61 % of the time, and by their looks 74 %; guessing gives 50 %." in page
 
 
 def test_the_last_poll_brings_what_was_learned(client, manager):

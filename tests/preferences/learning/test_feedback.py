@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from preferences.learning.evaluation import better_pairs, held_out_accuracy
 from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars, Tie, ranking
 from preferences.learning.likelihood import Likelihood
-from preferences.learning.value_models import VALUE_MODELS, BayesianModel, RidgeModel
+from preferences.learning.value_models import BayesianModel, RidgeModel
 from preferences.learning.value_models.bayesian import laplace
 from tests.preferences.learning.simulated import config
 
@@ -190,21 +189,3 @@ def test_automatic_alpha_is_the_best_by_leaving_one_out():
         model = RidgeModel().fit(Feedback.of_labels(X[kept], y[kept]), config(ridge_alpha=chosen.alpha))
         errors.append(float((model.value(X[out : out + 1])[0] - y[out]) ** 2))
     assert chosen.left_out_error == pytest.approx(np.mean(errors), rel=1e-4)
-
-
-def test_held_out_accuracy_tells_knowledge_from_chance():
-    rng = np.random.default_rng(6)
-    X = rng.standard_normal((120, 10))
-    moments = np.arange(120) // 8
-    taste, tosses = np.where(X[:, 0] > 0, 1.0, -1.0), rng.choice([-1.0, 1.0], 120)
-    for name, model in VALUE_MODELS.items():
-        knows = held_out_accuracy(model, Feedback.of_labels(X, taste, moments), config(), np.inf)
-        guesses = held_out_accuracy(model, Feedback.of_labels(X, tosses, moments), config(), np.inf)
-        assert knows > (0.6 if name == "gaussian" else 0.75), name
-        assert 0.3 < guesses < 0.7, name
-    assert np.isnan(held_out_accuracy(RidgeModel, Feedback.of_labels(X[:6], taste[:6]), config(), np.inf))
-
-
-def test_better_pairs_compare_within_a_moment_only():
-    judgments = [Label(0, True, 0), Label(1, False, 0), Label(2, True, 1), Stars(3, 2, 1), Choice(4, (0, 1)), Tie(0, 1)]
-    assert set(better_pairs(judgments)) == {(0, 1), (2, 3), (4, 0), (4, 1)}
