@@ -6,6 +6,7 @@ A value that cannot be read ends the process with one sentence. Tokens are passe
 
 import os
 import secrets
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import environ  # type: ignore[import-untyped]
 from django.core.exceptions import ImproperlyConfigured
 
-from generation import wire
+from generation import registry, wire
+from generation.types import ModelSpec
 from ipo_site import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -76,6 +78,14 @@ def _database(url: str) -> dict[str, Any]:
     return config
 
 
+def _models(extra: str) -> dict[str, ModelSpec]:
+    """The built-in models by key, and those of the user, as JSON; see the README."""
+    try:
+        return registry.BUILTIN | registry.parse_extra(extra)
+    except ValueError as error:
+        sys.exit(str(error))
+
+
 DATA_DIR = Path(os.environ.get("IPO_DATA_DIR") or BASE_DIR / "data").expanduser().resolve()
 _local = embedded.urls(DATA_DIR)
 
@@ -91,9 +101,13 @@ PORT = _number("IPO_PORT", 8577, 1, 65535)
 DEBUG = _env.bool("IPO_DEBUG", default=False)
 SECRET_KEY = _secret_key(DATA_DIR)
 
-# More models, as JSON: {"key": {...}}; see the README.
-EXTRA_MODELS = os.environ.get("IPO_EXTRA_MODELS") or "{}"
-DEFAULT_MODEL = os.environ.get("IPO_DEFAULT_MODEL", "")
+MODELS = _models(os.environ.get("IPO_EXTRA_MODELS") or "{}")
+# What a new session begins with: without a GPU the bundled model, which draws everywhere.
+DEFAULT_MODEL = os.environ.get("IPO_DEFAULT_MODEL") or (
+    "sd-turbo" if shutil.which("nvidia-smi") else "pocket-landscapes"
+)
+if DEFAULT_MODEL not in MODELS:
+    sys.exit(f"IPO_DEFAULT_MODEL is {DEFAULT_MODEL!r}: correct it in .env to one of {', '.join(MODELS)}.")
 # Ways to draw faster, see .env.example.
 SPEEDUPS = tuple(filter(None, os.environ.get("IPO_SPEEDUPS", "").replace(" ", "").split(",")))
 # Show what is being drawn, where the model has a tiny autoencoder for it.

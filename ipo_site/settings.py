@@ -2,7 +2,6 @@
 
 import django_stubs_ext
 
-from generation import registry
 from ipo_site import env
 from ipo_site.embedded import celery_url
 
@@ -135,5 +134,5 @@ IPO_PREVIEWS = env.PREVIEWS
 IPO_SPEEDUPS = env.SPEEDUPS
 IPO_GENERATION_SERVER = env.GENERATION_SERVER
 IPO_GENERATION_TOKEN = env.GENERATION_TOKEN
-IPO_MODELS = {**registry.BUILTIN, **registry.parse_extra(env.EXTRA_MODELS)}
-IPO_DEFAULT_MODEL = env.DEFAULT_MODEL or next(iter(registry.BUILTIN))
+IPO_MODELS = env.MODELS
+IPO_DEFAULT_MODEL = env.DEFAULT_MODEL

@@ -1,0 +1,44 @@
+"""What the environment says: a value that cannot be read ends the process with one sentence, whatever reads it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def read(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A new process that reads the environment."""
+    command = [sys.executable, "-c", f"from ipo_site import env; {code}"]
+    merged = {name: value for name, value in os.environ.items() if name != "IPO_DEFAULT_MODEL"} | environment
+    return subprocess.run(command, cwd=ROOT, env=merged, text=True, capture_output=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("IPO_PORT", "many", "IPO_PORT is 'many', which is not a whole number"),
+        ("IPO_PORT", "70000", "give a number from 1 to 65535"),
+        ("DATABASE_URL", "mysql://host/name", "DATABASE_URL must be a Postgres address"),
+        ("IPO_GENERATION_SERVER", "gpu-box:8580", "it looks like http://gpu-box:8580"),
+        ("IPO_GENERATION_SERVER", "http://me@gpu-box", "it looks like http://gpu-box:8580"),
+        ("IPO_DEFAULT_MODEL", "sd-turbot", "correct it in .env to one of pocket-landscapes, sd-turbo,"),
+        ("IPO_EXTRA_MODELS", "{oops", "IPO_EXTRA_MODELS does not describe models"),
+    ],
+)
+def test_a_value_that_cannot_be_read_ends_with_one_sentence(name: str, value: str, sentence: str):
+    result = read("print('went on')", **{name: value})
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert sentence in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("programs", "model"), [((), "pocket-landscapes"), (("nvidia-smi",), "sd-turbo")])
+def test_new_sessions_begin_with_a_model_for_this_machine(tmp_path: Path, programs: tuple[str, ...], model: str):
+    for name in programs:
+        (tmp_path / name).touch(mode=0o755)
+    assert read("print(env.DEFAULT_MODEL)", PATH=str(tmp_path)).stdout == f"{model}\n"
