@@ -22,12 +22,13 @@ class RidgeModel(ValueModel):
 
     label: ClassVar[str] = "Ridge"
     optimisers: ClassVar[tuple[str, ...]] = ("ascent", "hill", "line", "spsa")
-    arrays: ClassVar[tuple[str, ...]] = ("weights", "intercept", "alpha", "left_out_error", "rows", "inverse", "noise")
+    arrays: ClassVar[tuple[str, ...]] = ("weights", "intercept", "alpha", "left_out_r2", "rows", "inverse", "noise")
+    version: ClassVar[int] = 2
 
     weights: Floats  # [d]
     intercept: float
     alpha: float
-    left_out_error: float  # mean squared error of each rating, predicted from all others
+    left_out_r2: float  # R squared of each rating predicted from all others; below 0 where their mean does better
     rows: Vectors  # [n, d] centred
     inverse: Floats  # [n, n] of (rows rows' + alpha I)
     noise: float  # variance of the residuals
@@ -45,10 +46,11 @@ class RidgeModel(ValueModel):
         values, vectors = np.linalg.eigh(gram)
         values, along = np.maximum(values, 0), vectors.T @ residual
         size = float(values.mean()) or 1.0
-        self.alpha, self.left_out_error = min(
+        self.alpha, error = min(
             ((alpha, left_out(values, vectors, along, alpha)) for alpha in alphas(config.ridge_alpha, size)),
             key=lambda pair: pair[1],
         )
+        self.left_out_r2 = 1 - error / float(np.mean(residual**2))
         centred = X - centre.astype(X.dtype)
         self.rows = np.asarray(centred, dtype=np.float32)
         self.inverse = (vectors / (values + self.alpha)) @ vectors.T
@@ -82,7 +84,7 @@ class RidgeModel(ValueModel):
         return {
             "weights_norm": float(np.linalg.norm(self.weights)),
             "alpha": float(self.alpha),
-            "left_out_error": float(self.left_out_error),
+            "left_out_r2": float(self.left_out_r2),
         }
 
 

@@ -188,4 +188,4 @@ def test_automatic_alpha_is_the_best_by_leaving_one_out():
         kept = np.arange(30) != out
         model = RidgeModel().fit(Feedback.of_labels(X[kept], y[kept]), config(ridge_alpha=chosen.alpha))
         errors.append(float((model.value(X[out : out + 1])[0] - y[out]) ** 2))
-    assert chosen.left_out_error == pytest.approx(np.mean(errors), rel=1e-4)
+    assert chosen.left_out_r2 == pytest.approx(1 - np.mean(errors) / np.var(y), rel=1e-4)
