@@ -2,11 +2,13 @@
 
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
 from generation.types import ModelSpec
+from ipo_site.benchmarks.speed.full_size import clip_tokenizer, t5_tokenizer
 
 TOKENS, T5_SIZE, CLIP_SIZE = 16, 64, 64
+CLIP_WORDS = 2 * 26 + 2  # a letter within a word and at its end; begin and end
 
 
 def spec(source: str) -> ModelSpec:
@@ -31,8 +33,6 @@ def spec(source: str) -> ModelSpec:
 
 def build(seed: int = 0) -> FluxPipeline:
     """The whole pipeline, float32, fixed by `seed`."""
-    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-    clip_words = letters + [letter + "</w>" for letter in letters] + ["<|startoftext|>", "<|endoftext|>"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         pipe = FluxPipeline(
@@ -52,27 +52,21 @@ def build(seed: int = 0) -> FluxPipeline:
             ),
             text_encoder=CLIPTextModel(
                 CLIPTextConfig(
-                    vocab_size=len(clip_words),
+                    vocab_size=CLIP_WORDS,
                     hidden_size=CLIP_SIZE,
                     intermediate_size=32,
                     num_hidden_layers=1,
                     num_attention_heads=2,
-                    bos_token_id=len(clip_words) - 2,
-                    eos_token_id=len(clip_words) - 1,
-                    pad_token_id=len(clip_words) - 1,
+                    bos_token_id=CLIP_WORDS - 2,
+                    eos_token_id=CLIP_WORDS - 1,
+                    pad_token_id=CLIP_WORDS - 1,
                 )
             ),
-            tokenizer=CLIPTokenizer(
-                vocab={word: number for number, word in enumerate(clip_words)}, merges=[], model_max_length=77
-            ),
+            tokenizer=clip_tokenizer(CLIP_WORDS),
             text_encoder_2=T5EncoderModel(
                 T5Config(vocab_size=32, d_model=T5_SIZE, d_kv=32, d_ff=64, num_layers=1, num_heads=2)
             ),
-            tokenizer_2=T5Tokenizer(
-                vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
-                + [(letter, -3.0) for letter in letters],
-                extra_ids=0,
-            ),
+            tokenizer_2=t5_tokenizer(),
             transformer=FluxTransformer2DModel(
                 in_channels=64,
                 num_layers=1,

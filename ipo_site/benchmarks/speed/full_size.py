@@ -93,19 +93,16 @@ def build(spec: ModelSpec) -> DiffusionPipeline:
             scheduler=FlowMatchEulerDiscreteScheduler(),
             vae=AutoencoderKL(**FLUX["vae"]),
             text_encoder=_clip(FLUX["text_encoder"]),
-            tokenizer=_clip_tokenizer(),
+            tokenizer=clip_tokenizer(CLIP_WORDS),
             text_encoder_2=T5EncoderModel(T5Config(vocab_size=32128, d_kv=64, **FLUX["text_encoder_2"])),
-            tokenizer_2=T5Tokenizer(
-                vocab=[("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)] + [(one, -3.0) for one in LETTERS],
-                extra_ids=0,
-            ),
+            tokenizer_2=t5_tokenizer(),
             transformer=FluxTransformer2DModel(**FLUX["transformer"], guidance_embeds=spec.guidance > 0),
         )
     return StableDiffusionPipeline(
         unet=UNet2DConditionModel(**SD_TURBO["unet"]),
         vae=AutoencoderKL(**SD_TURBO["vae"]),
         text_encoder=_clip(SD_TURBO["text_encoder"]),
-        tokenizer=_clip_tokenizer(),
+        tokenizer=clip_tokenizer(CLIP_WORDS),
         scheduler=EulerDiscreteScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="trailing"
         ),
@@ -120,8 +117,14 @@ def _clip(config: dict[str, Any]) -> CLIPTextModel:
     return CLIPTextModel(CLIPTextConfig(vocab_size=CLIP_WORDS, **ends, **config))
 
 
-def _clip_tokenizer() -> CLIPTokenizer:
-    """Reads letters; the ids of its ends are those of the real one."""
+def clip_tokenizer(size: int) -> CLIPTokenizer:
+    """Reads letters; the ids of its ends are the last two of `size`, as in the real one."""
     words = {word: number for number, word in enumerate([*LETTERS, *(letter + "</w>" for letter in LETTERS)])}
-    words |= {"<|startoftext|>": CLIP_WORDS - 2, "<|endoftext|>": CLIP_WORDS - 1}
+    words |= {"<|startoftext|>": size - 2, "<|endoftext|>": size - 1}
     return CLIPTokenizer(vocab=words, merges=[], model_max_length=77)
+
+
+def t5_tokenizer() -> T5Tokenizer:
+    """Reads letters, with 30 ids."""
+    words = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)] + [(one, -3.0) for one in LETTERS]
+    return T5Tokenizer(vocab=words, extra_ids=0)
