@@ -1,8 +1,9 @@
 """Whether a model knows anything: told by batches that were rated after what it learned from."""
 
 import numpy as np
+import pytest
 
-from preferences.learning.evaluation import better_pairs, held_out_accuracy
+from preferences.learning.evaluation import better_pairs, held_out_accuracy, latest_first
 from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars, Tie
 from preferences.learning.geometry import Shell
 from preferences.learning.propose import propose
@@ -55,3 +56,19 @@ def test_a_model_that_tells_nothing_apart_has_no_held_out_accuracy():
     X = np.repeat(rows, 8, axis=0)  # eight times the same picture in each batch
     y = rng.choice([-1.0, 1.0], len(X))
     assert np.isnan(held_out_accuracy(RidgeModel, Feedback.of_labels(X, y, np.arange(48) // 8), config(), np.inf))
+
+
+def test_two_batches_at_least_are_told_and_never_the_first():
+    assert latest_first(set()) == latest_first({4}) == latest_first({4, 7}) == []
+    assert latest_first({4, 7, 9}) == [{7, 9}]
+    assert latest_first({1, 2, 3, 5, 8}) == [{5, 8}, {3}, {2}]
+
+
+def test_no_further_fit_is_begun_when_time_is_up(monkeypatch: pytest.MonkeyPatch):
+    """Also where the model tells nothing apart, so that pairs enough never come."""
+    X, y = np.ones((80, 5)), np.tile([1.0, -1.0], 40)
+    fits = []
+    fit = RidgeModel.fit
+    monkeypatch.setattr(RidgeModel, "fit", lambda *given: fits.append(1) or fit(*given))
+    held_out_accuracy(RidgeModel, Feedback.of_labels(X, y, np.arange(80) // 8), config(), 0.0)
+    assert len(fits) == 1
