@@ -209,8 +209,8 @@ def verdicts(records: Iterable[Record]) -> list[Verdict]:
     reached: dict[tuple[str, str, int, str], dict[int, float]] = {}
     for r in records:
         for after in FLOORS:
-            arms_seeds = reached.setdefault((r["space"], r["taste"], after, r["arm"]), {})
-            arms_seeds[r["seed"]] = r["percentiles"][after]
+            by_seed = reached.setdefault((r["space"], r["taste"], after, r["arm"]), {})
+            by_seed[r["seed"]] = r["percentiles"][after]
     found = []
     for (space, taste, after, arm), other in reached.items():
         if arm not in (OURS, KNOWS):
