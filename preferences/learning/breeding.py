@@ -6,17 +6,19 @@ near what was seen. Where the best of several draws is shown, some of each are d
 
 import numpy as np
 
-from preferences.learning.geometry import Floats, Geometry, Vectors
+from preferences.learning.geometry import Floats, Geometry, Shell, Vectors
 
 # The best-looking pictures that are bred from. With half as many, a person's favourites are soon all of one family, and
 # better ones of another are never seen.
 PARENTS = 8
 CHANGE, CROSSED_CHANGE = 0.8, 0.5  # of the scatter around the best place (see optimisers/posterior.py)
 SHARE = (0.3, 0.7)  # of the first parent in a cross
-# What is drawn in turn. Of what was aimed by the model of vectors little is chosen once there are good parents, but it
-# leads out of their family.
+# What is drawn in turn. Of noise that was aimed by the model of vectors little is chosen once there are good parents,
+# but it leads out of their family. Among embeddings, where pictures follow the vector smoothly, it aims as well as
+# breeding does (docs/adr/0003).
 AIMED, MUTANT, CROSS = range(3)
-TURNS = np.array([CROSS, MUTANT, CROSS, AIMED, MUTANT, CROSS])
+NOISE_TURNS = np.array([CROSS, MUTANT, CROSS, AIMED, MUTANT, CROSS])
+EMBEDDING_TURNS = np.array([CROSS, AIMED, MUTANT, AIMED, CROSS, AIMED])
 
 
 def mutants(parents: Vectors, geometry: Geometry, scatter: float, rng: np.random.Generator, n: int) -> Floats:
@@ -42,9 +44,9 @@ def breed_in(
     scatter: float,
     rng: np.random.Generator,
 ) -> Floats:
-    """The candidates [n, d], by TURNS left as they are or replaced by a mutant or a cross."""
+    """The candidates [n, d], in turn left as they are or replaced by a mutant or a cross."""
     bred = candidates.copy()
-    turn = np.resize(TURNS, len(candidates))
+    turn = np.resize(NOISE_TURNS if isinstance(geometry, Shell) else EMBEDDING_TURNS, len(candidates))
     for kind, make in ((MUTANT, mutants), (CROSS, crosses)):
         rows = np.flatnonzero(turn == kind)
         if len(rows):

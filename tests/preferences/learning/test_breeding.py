@@ -36,14 +36,18 @@ def test_crosses_lie_between_two_different_parents(geometry, scatter):
     np.testing.assert_allclose(geometry.distance(alone, both[:1]), CROSSED_CHANGE * scatter, rtol=1e-6)
 
 
-def test_one_in_six_is_left_and_half_are_crosses():
-    candidates = Shell(D).project(np.random.default_rng(2).standard_normal((24, D)))
-    both = parents(Shell(D), 2)
-    bred = breed_in(candidates, both, Shell(D), 20.0, np.random.default_rng(0))
+@pytest.mark.parametrize(
+    ("geometry", "scatter", "first_left", "every", "mutants_of_24"),
+    [(Shell(D), 20.0, 3, 6, 8), (Ball(D, 2.0), 0.3, 1, 2, 4)],
+)
+def test_of_noise_one_in_six_is_left_and_of_embeddings_half(geometry, scatter, first_left, every, mutants_of_24):
+    candidates = geometry.project(np.random.default_rng(2).standard_normal((24, D)))
+    both = parents(geometry, 2)
+    bred = breed_in(candidates, both, geometry, scatter, np.random.default_rng(0))
     left = (bred == candidates).all(axis=1)
-    assert (np.flatnonzero(left) == np.arange(3, 24, 6)).all()
-    mutant = np.isclose(Shell(D).distance(bred[:, None], both[None]).min(axis=1), CHANGE * 20)
-    assert mutant.sum() == 8
+    assert (np.flatnonzero(left) == np.arange(first_left, 24, every)).all()
+    mutant = np.isclose(geometry.distance(bred[:, None], both[None]).min(axis=1), CHANGE * scatter)
+    assert mutant.sum() == mutants_of_24
     assert not (mutant & left).any()
 
 
@@ -59,5 +63,6 @@ def test_a_proposal_breeds_only_where_the_best_of_several_is_shown(geometry, sca
         return propose(feedback, np.zeros(D), geometry, config, first, 6, parents=parents(geometry, 4)).vectors
 
     near = [geometry.distance(proposed(draws)[:, None], parents(geometry, 4)[None]).min(axis=1) for draws in (1, 3)]
-    assert (near[0] > np.delete(near[1], 3).max()).all()  # the fourth is left as it was aimed
+    aimed = [3] if isinstance(geometry, Shell) else [1, 3, 5]
+    assert (near[0] > np.delete(near[1], aimed).max()).all()
     np.testing.assert_array_equal(proposed(3), proposed(3))
