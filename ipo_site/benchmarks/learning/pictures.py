@@ -205,16 +205,18 @@ def missed(records: Iterable[Record]) -> list[str]:
 
 
 def verdicts(records: Iterable[Record]) -> list[Verdict]:
-    """Ours against each arm that has to learn: in each space, by each taste, at the moments of FLOORS."""
-    reached: dict[tuple[str, str, int, str], dict[int, float]] = {}
+    """Ours against each arm that has to learn: in each space, at the moments of FLOORS.
+
+    Pairs are sessions of the same person; all tastes together, for a few sessions of one taste decide nothing.
+    """
+    reached: dict[tuple[str, int, str], dict[tuple[str, int], float]] = {}
     for r in records:
         for after in FLOORS:
-            by_seed = reached.setdefault((r["space"], r["taste"], after, r["arm"]), {})
-            by_seed[r["seed"]] = r["percentiles"][after]
+            sessions = reached.setdefault((r["space"], after, r["arm"]), {})
+            sessions[r["taste"], r["seed"]] = r["percentiles"][after]
     found = []
-    for (space, taste, after, arm), other in reached.items():
+    for (space, after, arm), other in reached.items():
         if arm not in (OURS, KNOWS):
             d = spaces.SPACES[space].dimension(MODEL, MODEL.width, MODEL.height)
-            ours = reached.get((space, taste, after, OURS), {})
-            found.append(Verdict.of(f"{space}, {taste}, after {after}", d, arm, ours, other))
+            found.append(Verdict.of(f"{space}, after {after}", d, arm, reached.get((space, after, OURS), {}), other))
     return [verdict for verdict in found if verdict is not None]

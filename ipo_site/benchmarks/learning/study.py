@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from scipy import stats
@@ -79,7 +79,7 @@ class Verdict:
     seeds: int
 
     @classmethod
-    def of(cls, cell: str, d: int, arm: str, ours: Mapping[int, float], other: Mapping[int, float]) -> Self | None:
+    def of(cls, cell: str, d: int, arm: str, ours: Mapping[Any, float], other: Mapping[Any, float]) -> Self | None:
         """From what both reached, by seed; None where they have less than two seeds in common."""
         gaps = np.array([ours[seed] - other[seed] for seed in sorted(ours.keys() & other.keys())])
         if len(gaps) < 2:
