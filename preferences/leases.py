@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -153,9 +154,9 @@ def _preview_name(candidate: Candidate) -> str:
 
 
 def _delete_previews(candidates: Any) -> None:
-    """The files: no page shows them any longer."""
+    """The files, once this transaction is committed: until then pages show them."""
     for name in candidates.exclude(preview="").values_list("preview", flat=True):
-        default_storage.delete(name)
+        transaction.on_commit(partial(default_storage.delete, name))
 
 
 def _store(item: Drawn) -> None:

@@ -41,22 +41,24 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     options = early_config.known_args_namespace
     if getattr(options, "help", False) or getattr(options, "version", 0):
         return
-    if getattr(options, "numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ:
-        return  # this process only hands the tests out
     folder = Path(tempfile.mkdtemp(prefix="ipo-tests-"))
     os.environ["IPO_DATA_DIR"] = str(folder)
     # The tests' own model; tests/conftest.py draws its random weights when a test first asks for them.
     places = {"source": str(folder / "tiny"), "preview_vae": str(folder / "tiny-vae")}
     os.environ["IPO_EXTRA_MODELS"] = json.dumps({"tiny": TINY | places})
     os.environ["IPO_DEFAULT_MODEL"] = "tiny"
-    own = [bool(os.environ.get(name)) for name in _NAMES]
-    servers = embedded.EmbeddedServers(folder, postgres=not own[0], redis=not own[1])
+    # Said once, before Django reads `.env`: the processes of pytest-xdist inherit what the first one has by then.
+    given = os.environ.setdefault("IPO_TESTS_GIVEN", " ".join(name for name in _NAMES if os.environ.get(name))).split()
+    servers = embedded.EmbeddedServers(folder, postgres=_NAMES[0] not in given, redis=_NAMES[1] not in given)
     _servers.append(servers)
     atexit.register(_stop)  # pytest does not say goodbye when it refuses its options
-    servers.start()
+    only_hands_out = getattr(options, "numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ
+    if not only_hands_out:
+        servers.start()
     addresses = embedded.urls(folder)
     for name, address in zip(_NAMES, (addresses.database, addresses.redis), strict=True):
-        os.environ[name] = os.environ.get(name) or address
+        if name not in given:
+            os.environ[name] = address
 
 
 @pytest.hookimpl(trylast=True)

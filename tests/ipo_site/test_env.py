@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ipo_site.embedded import urls
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -42,3 +44,11 @@ def test_new_sessions_begin_with_a_model_for_this_machine(tmp_path: Path, progra
     for name in programs:
         (tmp_path / name).touch(mode=0o755)
     assert read("print(env.DEFAULT_MODEL)", PATH=str(tmp_path)).stdout == f"{model}\n"
+
+
+def test_the_tests_use_servers_of_their_own_unless_some_are_given(settings):
+    """Not those of a developer's `.env`: tests empty the queue."""
+    given = os.environ["IPO_TESTS_GIVEN"].split()
+    own = urls(settings.DATA_DIR)
+    assert "REDIS_URL" in given or own.redis == settings.REDIS_URL
+    assert "DATABASE_URL" in given or own.database == os.environ["DATABASE_URL"]

@@ -98,7 +98,9 @@ def previews(tiny_model, monkeypatch):
     monkeypatch.setattr("generation.pipelines.previews.SECONDS", 0.0)
 
 
-def test_what_is_being_drawn_gives_way_to_the_picture(client, session, batch, previews, settings, monkeypatch):
+def test_what_is_being_drawn_gives_way_to_the_picture(
+    transactional_db, client, session, batch, previews, settings, monkeypatch
+):
     pages: list[str] = []
     save = saving.Saver.save
 
@@ -177,7 +179,7 @@ def test_a_database_that_was_away_for_a_moment_costs_no_picture(batch, manager, 
     assert batch.candidates.filter(state=Candidate.State.READY).count() == 2  # those that were drawn by then
 
 
-def test_a_failed_batch_leaves_no_previews(client, session, batch, settings):
+def test_a_failed_batch_leaves_no_previews(transactional_db, client, session, batch, settings):
     lease = leases.claim_batch(batch.pk, "gpu@a")
     leases.preview_candidates(lease, {batch.candidates.first().pk: b"a picture"})
     leases.fail_batch(lease, "No more paint.")

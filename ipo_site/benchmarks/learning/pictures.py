@@ -12,7 +12,6 @@ from ipo_site.benchmarks.learning import arms, resume, study
 from ipo_site.benchmarks.learning.people import MEMORY, Person
 from ipo_site.benchmarks.learning.resume import Record
 from ipo_site.benchmarks.learning.studio import CHUNK, MODEL, PROMPT, Studio, studio
-from ipo_site.benchmarks.learning.study import Verdict
 from ipo_site.benchmarks.learning.tastes import TASTES, UNFORESEEN, Pictures
 from ipo_site.benchmarks.learning.trial import BATCH, OURS
 from preferences.learning.breeding import PARENTS
@@ -204,19 +203,17 @@ def missed(records: Iterable[Record]) -> list[str]:
     return problems + study.arms_ahead(verdicts(records))
 
 
-def verdicts(records: Iterable[Record]) -> list[Verdict]:
+def verdicts(records: Iterable[Record]) -> list[study.Verdict]:
     """Ours against each arm that has to learn: in each space, at the moments of FLOORS.
 
     Pairs are sessions of the same person; all tastes together, for a few sessions of one taste decide nothing.
     """
-    reached: dict[tuple[str, int, str], dict[tuple[str, int], float]] = {}
+    reached: dict[study.Place, dict[tuple[str, int], float]] = {}
     for r in records:
+        if r["arm"] == KNOWS:
+            continue
+        d = spaces.SPACES[r["space"]].dimension(MODEL, MODEL.width, MODEL.height)
         for after in FLOORS:
-            sessions = reached.setdefault((r["space"], after, r["arm"]), {})
+            sessions = reached.setdefault((f"{r['space']}, after {after}", d, r["arm"]), {})
             sessions[r["taste"], r["seed"]] = r["percentiles"][after]
-    found = []
-    for (space, after, arm), other in reached.items():
-        if arm not in (OURS, KNOWS):
-            d = spaces.SPACES[space].dimension(MODEL, MODEL.width, MODEL.height)
-            found.append(Verdict.of(f"{space}, after {after}", d, arm, reached.get((space, after, OURS), {}), other))
-    return [verdict for verdict in found if verdict is not None]
+    return study.compared(reached)

@@ -21,6 +21,7 @@ AHEAD = {20: 0.8, 64: 0.8, 1024: 0.8, 16384: 0.6, 10: 0.8}  # share of the cells
 AT = "50"
 
 Job = tuple[Cell, str, int]
+Place = tuple[str, int, str]  # cell, d, arm
 
 
 def jobs(quick: bool) -> list[Job]:
@@ -98,15 +99,20 @@ class Verdict:
 
 def verdicts(records: Iterable[Record], at: str = AT) -> list[Verdict]:
     """One for each cell and other arm that have two common seeds or more."""
-    means: dict[tuple[str, int, str], dict[int, float]] = {}
+    means: dict[Place, dict[int, float]] = {}
     for record in records:
         if at in record["at"]:
             means.setdefault((record["cell"], record["d"], record["arm"]), {})[record["seed"]] = record["at"][at][
                 "mean"
             ]
+    return compared(means)
+
+
+def compared(reached: Mapping[Place, Mapping[Any, float]]) -> list[Verdict]:
+    """Ours against each other arm in its cell. reached: by cell, d and arm, what each seed's session came to."""
     found = [
-        Verdict.of(cell, d, arm, means.get((cell, d, OURS), {}), values)
-        for (cell, d, arm), values in means.items()
+        Verdict.of(cell, d, arm, reached.get((cell, d, OURS), {}), values)
+        for (cell, d, arm), values in reached.items()
         if arm != OURS
     ]
     return [verdict for verdict in found if verdict is not None]
