@@ -116,10 +116,11 @@ def require_known(name: str, key: str, known: Collection[str]) -> None:
 def anchor_for(prompt: str, geometry: Geometry) -> NDArray[np.float32]:
     """The prompt's own vector [dimension], the same on every machine (the predecessor's rule).
 
-    Among embeddings zeros; noise is standard normal seeded by the first 8 hex digits of sha1(prompt), on the shell.
+    Among embeddings zeros; noise is standard normal, seeded by the first 8 bytes of sha1(prompt) as a big-endian
+    integer, and put on the shell.
     """
     if not isinstance(geometry, Shell):
         return np.zeros(geometry.dimension, dtype=np.float32)
-    seed = int(hashlib.sha1(prompt.encode(), usedforsecurity=False).hexdigest()[:8], 16)
+    seed = int.from_bytes(hashlib.sha1(prompt.encode(), usedforsecurity=False).digest()[:8], "big")
     noise = np.random.default_rng(seed).standard_normal((1, geometry.dimension))
     return np.asarray(geometry.project(noise)[0], dtype=np.float32)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ipo_site.benchmarks.learning import chart, kept, resume, study
+from ipo_site.benchmarks.learning import chart, kept, predecessor, resume, study
 from ipo_site.benchmarks.learning.people import KINDS, Person, noise_scale
 from ipo_site.benchmarks.learning.trial import ARMS, BATCH, OURS, Cell, run_trial
 from ipo_site.benchmarks.learning.utilities import OFF_SHELL_COST, UTILITIES
@@ -162,3 +162,57 @@ def test_the_slow_cells_come_last_and_the_hopeless_ones_not_at_all():
     kinds = {(cell.kind, cell.actions) for cell, arm, _ in wanted if cell.d == 16384 and "XGBoost" in arm}
     assert kinds == {("labels", 50), ("stars", 50), ("pairs", 50), ("ranking", 50)}
     assert len({(cell.name, arm, seed) for cell, arm, seed in wanted}) == len(wanted)
+
+
+def told(arm: type, d: int = 400, rows: int = 16) -> predecessor.Predecessor:
+    """A method of the predecessor that has heard of good and bad rows far from its anchor."""
+    rng = np.random.default_rng(8)
+    method = arm(Shell(d).project(rng.standard_normal((1, d)))[0].astype(np.float32), rng)
+    z = Shell(d).project(rng.standard_normal((rows, d))).astype(np.float32)
+    method.tell(z, [Label(row, bool(z[row, 0] > 0), 0) for row in range(rows)])
+    return method
+
+
+def test_the_predecessors_gaussian_draws_deviations_without_the_anchor():
+    method = told(predecessor.PredecessorGaussian)
+    X, y = method.rows()
+    drawn = method.propose(2000)
+    np.testing.assert_allclose(drawn.mean(0), X[y > 0].mean(0), atol=0.2)
+    np.testing.assert_allclose(drawn.std(0), X[y > 0].std(0), rtol=0.15)
+    assert np.abs(drawn.mean(0) - method.anchor - X[y > 0].mean(0)).mean() > 0.5  # with the anchor it would be off
+
+
+def test_the_predecessors_hill_moves_every_number_and_takes_ties(monkeypatch):
+    method = told(predecessor.PredecessorHill)
+    starts = method.starts(6)
+    monkeypatch.setattr(method, "value", lambda z: np.zeros(len(z)))  # ties wherever it looks
+    monkeypatch.setattr(predecessor, "STEPS", 1)
+    moved = np.linalg.norm(method.climb(starts, starts[0]) - starts, axis=1)
+    np.testing.assert_allclose(moved, 10 * np.sqrt(400), rtol=0.15)  # 10 N(0, 1) for each number: 200 in all
+    monkeypatch.setattr(predecessor, "STEPS", 20)
+    far = np.linalg.norm(method.climb(starts, starts[0]) - starts, axis=1)
+    assert far.max() <= 200.001
+    worse = iter(range(0, -100, -1))
+    monkeypatch.setattr(method, "value", lambda z: np.full(len(z), next(worse)))
+    np.testing.assert_array_equal(method.climb(starts, starts[0]), starts)
+
+
+def test_the_predecessors_grad_has_gaussian_directions_and_a_velocity_as_it_comes(monkeypatch):
+    """On a slope of 0.001 a number, velocity and steps stay small: it isn't stretched to a length of its own."""
+    method = told(predecessor.PredecessorGrad)
+    slope = np.full(400, 1e-3, np.float32)
+    looked: list[np.ndarray] = []
+
+    def value(z):
+        looked.append(z)
+        return z @ slope
+
+    monkeypatch.setattr(method, "value", value)
+    monkeypatch.setattr(predecessor, "STEPS", 1)
+    starts = method.starts(50)
+    moved = method.climb(starts, starts[0]) - starts
+    apart = looked[0] - looked[1]  # twice 0.5 times a standard normal direction
+    assert apart.std() == pytest.approx(1.0, rel=0.05)
+    np.testing.assert_allclose(moved, 10 * (apart @ slope)[:, None] * apart, rtol=1e-2, atol=1e-5)
+    monkeypatch.setattr(predecessor, "SPSA_SECONDS", -1.0)
+    np.testing.assert_array_equal(method.climb(starts, starts[0]), starts)

@@ -1,5 +1,7 @@
 """The predecessor's methods, reimplemented with its defaults: straight steps in a space that is a shell."""
 
+import time
+
 import numpy as np
 import xgboost
 
@@ -11,6 +13,8 @@ RIDGE_ALPHA = 1000.0
 TREES = {"max_depth": 8, "eta": 0.1, "objective": "binary:logistic", "nthread": 1, "seed": 0}
 ROUNDS = 50
 MOMENTUM = 0.9
+SPSA_DISTANCE = 0.5  # to either side, times a Gaussian direction
+SPSA_SECONDS = 30.0  # for each picture
 
 
 class Predecessor(Arm):
@@ -41,15 +45,18 @@ class Predecessor(Arm):
 
 
 class PredecessorGaussian(Predecessor):
-    """Its default: one draw from the good rows' diagonal Gaussian, each number clipped by Max Dist."""
+    """Its default: one draw from the good rows' diagonal Gaussian, each number's deviation clipped by Max Dist.
+
+    The rows are deviations from the anchor, and so is what it draws: the anchor itself is left out.
+    """
 
     def propose(self, n: int) -> Vectors:
         X, y = self.rows()
         good = X[y > 0]
         if len(good) < 2:
             return self.starts(n)
-        offset = good.mean(0) + good.std(0) * self.rng.standard_normal((n, self.d))
-        return np.asarray(self.anchor + np.clip(offset, -MAX_DIST, MAX_DIST), np.float32)
+        away = good.std(0) * self.rng.standard_normal((n, self.d))
+        return np.asarray(good.mean(0) + np.clip(away, -MAX_DIST, MAX_DIST), np.float32)
 
 
 class PredecessorRidge(Predecessor):
@@ -85,17 +92,16 @@ class PredecessorTrees(Predecessor):
 
 
 class PredecessorHill(PredecessorTrees):
-    """Its default with XGBoost."""
+    """Its default with XGBoost: each number moves by STEP_SIZE times a normal one, and a tie is taken too."""
 
     def climb(self, starts: Vectors, direction: Vectors) -> Vectors:
         best, value = starts, self.value(starts)
         for _ in range(STEPS):
-            step = self.rng.standard_normal(best.shape).astype(np.float32)
-            step *= STEP_SIZE / np.linalg.norm(step, axis=1, keepdims=True)
+            step = STEP_SIZE * self.rng.standard_normal(best.shape, dtype=np.float32)
             trial = self.limited(best + step, starts)
             reached = self.value(trial)
-            better = reached > value
-            best, value = np.where(better[:, None], trial, best), np.where(better, reached, value)
+            taken = reached >= value
+            best, value = np.where(taken[:, None], trial, best), np.where(taken, reached, value)
         return best
 
 
@@ -113,15 +119,16 @@ class PredecessorLine(PredecessorTrees):
 
 
 class PredecessorGrad(PredecessorTrees):
-    """SPSA with momentum."""
+    """SPSA (Spall 1992) along Gaussian directions, with a velocity that is as long as it comes out."""
 
     def climb(self, starts: Vectors, direction: Vectors) -> Vectors:
-        here, momentum = starts, np.zeros_like(starts)
+        here, velocity = starts, np.zeros_like(starts)
+        ends = time.monotonic() + SPSA_SECONDS * len(starts)
         for _ in range(STEPS):
-            way = self.rng.choice([-1.0, 1.0], here.shape).astype(np.float32)
-            way /= np.sqrt(self.d)
-            slope = (self.value(here + STEP_SIZE * way) - self.value(here - STEP_SIZE * way)) / (2 * STEP_SIZE)
-            momentum = MOMENTUM * momentum + slope[:, None] * way
-            length = np.linalg.norm(momentum, axis=1, keepdims=True)
-            here = self.limited(here + STEP_SIZE * momentum / np.maximum(length, 1e-9), starts)
+            if time.monotonic() > ends:
+                break
+            way = self.rng.standard_normal(here.shape, dtype=np.float32)
+            apart = self.value(here + SPSA_DISTANCE * way) - self.value(here - SPSA_DISTANCE * way)
+            velocity = MOMENTUM * velocity + (apart / (2 * SPSA_DISTANCE))[:, None] * way
+            here = self.limited(here + STEP_SIZE * velocity, starts)
         return here

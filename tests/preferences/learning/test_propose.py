@@ -151,8 +151,9 @@ def test_wrong_input_is_named():
 
 
 def test_anchor_is_the_predecessors():
-    seed = int(hashlib.sha1(b"a lake").hexdigest()[:8], 16)
-    noise = np.random.default_rng(seed).standard_normal(D)
+    """Seeded by the first 8 bytes of the digest, which are 16 of its hex digits: sha1sum tells this one."""
+    assert hashlib.sha1(b"a lake").hexdigest().startswith("344e15edbb8d2bda")
+    noise = np.random.default_rng(0x344E15EDBB8D2BDA).standard_normal(D)
     anchor = anchor_for("a lake", Shell(D))
     np.testing.assert_allclose(anchor, noise * np.sqrt(D) / np.linalg.norm(noise), rtol=1e-6)
     assert anchor.dtype == np.float32
