@@ -22,7 +22,7 @@ def test_every_model_says_how_it_stands(client, settings, tiny_model):
     assert list(found) == list(settings.IPO_MODELS)
     assert "Installed · 0.01 GB on disk" in found["pocket-landscapes"]
     assert "Not downloaded" in found["sd-turbo"]
-    assert "10 steps · float16 · needs about 4 GB of GPU memory" in found["sd-turbo"]
+    assert "4 steps · float16 · needs about 4 GB of GPU memory" in found["sd-turbo"]
     assert "fetch_models sd-turbo" in found["sd-turbo"]
     assert "NF4 (4 bits)" in found["flux-dev"]
     assert "Gated: accept the licence of black-forest-labs/FLUX.1-dev" in found["flux-dev"]
