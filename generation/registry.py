@@ -9,11 +9,15 @@ from generation.errors import UnknownModel
 from generation.types import ModelSpec
 
 WEIGHTS = Path(__file__).parent / "bundled" / "weights"
+SCHNELL = Path(__file__).parent / "bundled" / "flux-schnell.json"
+# FLUX in diffusers' layout that anybody may read: Black Forest Labs' own repositories are gated, both of them.
+OPEN_FLUX = "diffusers/FLUX.1-dev-bnb-4bit"
 
 # Image-text encoders: a folder, or a Hugging Face id, that transformers can load.
 ENCODERS: dict[str, str] = {
     "pocket-siglip": str(WEIGHTS / "pocket-siglip"),
     "siglip-base": "google/siglip-base-patch16-224",
+    "siglip2-base": "google/siglip2-base-patch16-224",
 }
 
 # What the two FLUX models have in common.
@@ -77,8 +81,9 @@ BUILTIN: dict[str, ModelSpec] = {
     ),
     "flux-schnell": ModelSpec(
         key="flux-schnell",
-        label="FLUX.1 schnell (512 px, needs CUDA)",
+        label="FLUX.1 schnell (512 px, needs CUDA and a licence)",
         source="black-forest-labs/FLUX.1-schnell",
+        is_gated=True,
         steps=4,
         guidance=0.0,
         **FLUX,
@@ -97,7 +102,8 @@ BUILTIN: dict[str, ModelSpec] = {
         key="flux-schnell-nf4",
         label="FLUX.1 schnell, one file in NF4 (512 px, needs CUDA)",
         single_file="duuuuuuuden/flux1-schnell-nf4-v2/*.safetensors",
-        source="black-forest-labs/FLUX.1-schnell",
+        source=OPEN_FLUX,  # schnell has dev's tokenizers, text encoders and autoencoder
+        changes=str(SCHNELL),
         steps=4,
         guidance=0.0,
         **FLUX,
@@ -106,7 +112,7 @@ BUILTIN: dict[str, ModelSpec] = {
         key="flux-dev-nf4",
         label="FLUX.1 dev, one file in NF4 (512 px, needs CUDA)",
         single_file="lllyasviel/flux1-dev-bnb-nf4/flux1-dev-bnb-nf4-v2.safetensors",
-        source="diffusers/FLUX.1-dev-bnb-4bit",
+        source=OPEN_FLUX,
         steps=20,
         guidance=3.5,
         **FLUX,

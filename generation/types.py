@@ -38,6 +38,8 @@ class ModelSpec:
     # All parts in one file, as Forge and ComfyUI have it: a path, or owner/name/file of a Hugging Face repository.
     # Configurations, tokenizers and scheduler are then taken from `source`.
     single_file: str = ""
+    # Where some of those are another model's: a JSON file that says, for each file, which of its settings differ.
+    changes: str = ""
     latent_channels: int = 4
     latent_downsampling: int = 8
     largest_side: int = 1024

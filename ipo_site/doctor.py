@@ -93,6 +93,8 @@ def _of_model(found: installed.Installed, hardware: Hardware) -> Iterator[str]:
     spec = found.spec
     if found.place is not None:
         yield f"installed, {found.gigabytes:.2f} GB in {found.place}"
+        if found.without:
+            yield f"so far without {found.without} (manage.py fetch_models {spec.key})"
     else:
         yield f"not downloaded (manage.py fetch_models {spec.key})"
         if spec.is_gated:

@@ -13,7 +13,7 @@ from generation import spaces
 from generation.errors import GenerationError, ModelUnavailable
 from generation.installed import kept_folder
 from generation.pipelines.base import Pipeline, after_step, decoded, generators
-from generation.pipelines.loading import file_of, read
+from generation.pipelines.loading import file_of, read, small_files
 from generation.pipelines.quantization import need_bitsandbytes, options, written_once
 from generation.pipelines.single_file import convert
 from generation.types import GenerationRequest, ModelSpec, Picture
@@ -95,7 +95,9 @@ def _read(spec: ModelSpec) -> FluxPipeline:
     kept = replace(spec, source=str(folder))
     if spec.single_file:
         if not folder.is_dir():  # else the file itself is not needed any longer
-            convert(file_of(spec), spec.source, folder, dtype=spec.dtype, quantize=spec.quantization == "nf4")
+            base = small_files(spec)  # before gigabytes are fetched
+            quantize = spec.quantization == "nf4"
+            convert(file_of(spec), base, folder, changes=spec.changes, dtype=spec.dtype, quantize=quantize)
         return read(FluxPipeline, kept)
     if not spec.quantization:
         return read(FluxPipeline, spec)

@@ -149,7 +149,7 @@ def test_a_truncated_file(refused, tmp_path):
         assert "is damaged or incomplete" in refused()
     (tmp_path / "flux.safetensors").unlink()
     with pytest.raises(ModelUnavailable, match="There is no file"):
-        single_file.convert(tmp_path / "flux.safetensors", "base", tmp_path / "flux")
+        single_file.convert(tmp_path / "flux.safetensors", tmp_path, tmp_path / "flux")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ def test_every_model_says_how_it_stands(client, settings, tiny_model):
     assert "fetch_models sd-turbo" in found["sd-turbo"]
     assert "NF4 (4 bits)" in found["flux-dev"]
     assert "Gated: accept the licence of black-forest-labs/FLUX.1-dev" in found["flux-dev"]
-    assert "Gated" not in found["flux-schnell"]
+    assert "Gated: accept the licence of black-forest-labs/FLUX.1-schnell" in found["flux-schnell"]
+    assert "Gated" not in found["flux-schnell-nf4"] + found["flux-dev-nf4"] + found["sd-turbo"]
 
 
 def test_the_token_is_asked_for_and_never_shown(client, monkeypatch):
