@@ -111,7 +111,7 @@ def _single_file(spec: ModelSpec) -> Path | None:
 
 def _is_needed(kind: object) -> bool:
     """Of an entry of the index: whether it is a part that drawing needs, such as ["diffusers", "AutoencoderKL"]."""
-    if not isinstance(kind, list) or not isinstance(kind[-1], str):
+    if not isinstance(kind, list) or not kind or not isinstance(kind[-1], str):
         return False
     return not kind[-1].endswith("SafetyChecker")
 

@@ -22,7 +22,7 @@ UNET = {
     "act_fn": "silu",
     "addition_embed_type": None,
     "attention_head_dim": [1, 1, 1, 1],
-    "block_out_channels": [32] * FOUR,
+    "block_out_channels": [32, 32, 64, 64],  # two in a group where there is one pixel left
     "center_input_sample": False,
     "cross_attention_dim": 1024,
     "down_block_types": ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"],

@@ -14,8 +14,6 @@ from generation.types import ModelSpec
 from tests.replicas import one_file, parts, vocabularies
 
 SIDE = 64  # pixels: of the registry's entries only the size differs, and that they need no GPU where there is none
-# Those whose licence must be accepted: nothing of theirs but their list of files comes without a token.
-GATED = ("black-forest-labs/FLUX.1-schnell", "black-forest-labs/FLUX.1-dev")
 # What is gigabytes on the hub, and nothing here has a use for: whoever fetches it fails the walk.
 UNWANTED = b"This file is gigabytes on the hub, and must not be fetched."
 DEV_V1 = "lllyasviel/flux1-dev-bnb-nf4/flux1-dev-bnb-nf4.safetensors"
@@ -231,7 +229,8 @@ def needed(spec: ModelSpec) -> Iterator[str]:
 def models() -> dict[str, ModelSpec]:
     """What there are replicas of: every model of the registry that comes from a hub, and the first file of dev."""
     specs = {key: spec for key, spec in registry.BUILTIN.items() if list(needed(spec))}
-    specs["flux-dev-nf4-v1"] = replace(specs["flux-dev-nf4"], key="flux-dev-nf4-v1", single_file=DEV_V1)
+    first = replace(specs["flux-dev-nf4"], key="flux-dev-nf4-v1", single_file=DEV_V1, spaces=("latent",))
+    specs[first.key] = first
     cuda = torch.cuda.is_available()
     return {key: replace(spec, width=SIDE, height=SIDE, needs_cuda=cuda) for key, spec in specs.items()}
 
