@@ -28,6 +28,7 @@ def environment(folder: Path, address: str) -> dict[str, str]:
         "HUGGINGFACE_HUB_TOKEN": "",
         "HF_HUB_OFFLINE": "0",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "OMP_NUM_THREADS": "1",
         "DJANGO_SETTINGS_MODULE": "ipo_site.settings",
