@@ -132,22 +132,26 @@ class Walk:
         expect(self.previews(spec, manager), "There was no preview.")
 
     def check_what_was_fetched(self, spec: ModelSpec) -> None:
-        """Small files first; of the weights those that are needed, and none that are gigabytes for nothing."""
-        from generation.pipelines.loading import SMALL_FILES
-
+        """Of the weights those that are needed, and none that are gigabytes for nothing; small files first."""
         unwanted = [name for name in self.large() if self.path(name).read_bytes() == repositories.UNWANTED]
         expect(not unwanted, f"These were fetched, and are of no use: {unwanted}")
-        own = [name for name in self.hub.sent if name.startswith((spec.source, spec.single_file_parts[0]))]
-        weights = [number for number, name in enumerate(own) if name in self.large()]
-        small = {str(path) for pattern in SMALL_FILES for path in self.served[spec.source].glob(pattern)}
-        late = [name for number, name in enumerate(own) if str(self.path(name)) in small and number > min(weights)]
-        # What others have fetched before it does not come again.
-        expect(not weights or not late, f"These small files came after gigabytes: {late}")
+        weights = self.check_order(spec)
         if spec.variant:
-            others = [own[number] for number in weights if f".{spec.variant}." not in own[number]]
+            others = [name for name in weights if f".{spec.variant}." not in name]
             expect(not others, f"These are of another variant: {others}")
         if spec.single_file:
-            expect(len(weights) == 1, f"Of one file, these came: {[own[number] for number in weights]}")
+            expect(len(weights) == 1, f"Of one file, these came: {weights}")
+
+    def check_order(self, spec: ModelSpec) -> list[str]:
+        """Small files before gigabytes, unless other models had fetched them. Returns the weights that came."""
+        from generation.pipelines.loading import SMALL_FILES
+
+        own = [name for name in self.hub.sent if name.startswith((spec.source, spec.single_file_parts[0]))]
+        weights = [name for name in own if name in self.large()]
+        small = {str(path) for pattern in SMALL_FILES for path in self.served[spec.source].glob(pattern)}
+        late = [name for name in own if str(self.path(name)) in small and own.index(name) > own.index(weights[0])]
+        expect(not late, f"These small files came after gigabytes: {late}")
+        return weights
 
     def request(self, spec: ModelSpec, space: str) -> GenerationRequest:
         dimension = spaces.get(spec, space).dimension(spec, spec.width, spec.height)
@@ -197,6 +201,7 @@ class Walk:
         expect(fetched.returncode == 0, fetched.stderr)
         for spec in self.specs.values():
             expect(f"{spec.key} is here" in fetched.stdout, fetched.stdout)
+            self.check_order(spec)
         unwanted = [name for name in self.large() if self.path(name).read_bytes() == repositories.UNWANTED]
         expect(not unwanted, f"These were fetched, and are of no use: {unwanted}")
 
