@@ -148,6 +148,8 @@ class Walk:
 
         own = [name for name in self.hub.sent if name.startswith((spec.source, spec.single_file_parts[0]))]
         weights = [name for name in own if name in self.large()]
+        if not weights:
+            return []
         small = {str(path) for pattern in SMALL_FILES for path in self.served[spec.source].glob(pattern)}
         late = [name for name in own if str(self.path(name)) in small and own.index(name) > own.index(weights[0])]
         expect(not late, f"These small files came after gigabytes: {late}")
