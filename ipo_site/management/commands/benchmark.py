@@ -14,6 +14,7 @@ from generation.errors import GenerationError
 from generation.manager import ModelManager
 from ipo_site import env
 from ipo_site.benchmarks.journey import Visitor
+from ipo_site.benchmarks.speed import gpu
 
 # What a person may wait with the bundled model on two cores, in seconds.
 LIMITS = {"first_picture": 3.0, "whole_batch": 6.0}
@@ -53,6 +54,9 @@ class Command(BaseCommand):
             )
         for part in (batch, pipeline):
             part.add_argument("--model", default=settings.IPO_DEFAULT_MODEL, choices=settings.IPO_MODELS)
+        gpu.add_arguments(
+            kinds.add_parser("gpu", help="all that is to be known of a GPU, in one go and within its time")
+        )
         pipeline.add_argument("--size", type=int, default=16, help="pictures in the request")
         for part in (journey, learning, proposal, batch, models, pipeline):
             part.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
@@ -129,6 +133,13 @@ class Command(BaseCommand):
         self.stdout.write(measure.summary(work, found))
         write(json, {"model": work.spec.label, "steps": work.steps, **found})
         return measure.missed(found)
+
+    def gpu(self, json: Path | None, minutes: float, rehearse: bool, only: str, **options: Any) -> list[str]:
+        folder = env.DATA_DIR / "benchmarks"
+        found = gpu.measure_all(folder, minutes, is_rehearsal=rehearse, tell=self.stdout.write, only=only)
+        self.stdout.write(gpu.table(found))
+        write(json, gpu.as_json(found))
+        return gpu.missed(found)
 
     def manager(self, speedups: str, **options: Any) -> ModelManager:
         return ModelManager(speedups=list(filter(None, speedups.split(","))))
