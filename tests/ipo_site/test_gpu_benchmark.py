@@ -75,6 +75,13 @@ def test_a_part_that_hangs_or_crashes_says_so(folder, monkeypatch):
     assert crashed.rows[-1].value == "failed: KeyError: 'unknown'"
 
 
+def test_what_the_replicas_say_becomes_rows():
+    assert gpu.row_of("ok      manage.py doctor (4.0 s)") == Row("manage.py doctor (4.0 s)", "ok", is_met=True)
+    assert gpu.row_of("FAILED  sd-turbo: All are alike.") == Row("sd-turbo: All are alike.", "failed", is_met=False)
+    assert gpu.row_of("Loading weights: 100%") is None
+    assert gpu.row_of('{"what": "cut o') is None
+
+
 def test_the_table_and_what_is_missed():
     rows = [Row.ratio("over a loop", 2.5, 3.0), Row.ratio("over a call", 1.2, 1.0), Row("speed", "3 img/s")]
     found = [Part("sd-turbo", rows, 12.0)]

@@ -6,6 +6,7 @@ neither Django nor torch: `python -m ipo_site.benchmarks.speed.gpu` also runs wh
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # What the replicas and each part may take, in seconds; in this order. What has no time left is named in the table.
 LIMITS = {
     "machine": 60,
-    "replicas": 150,
+    "replicas": 180,
     "sd-turbo": 120,
     "flux-schnell": 240,
     "sd-turbo-speedups": 150,
@@ -85,20 +86,34 @@ def _measured(name: str, folder: Path, seconds: float, is_rehearsal: bool) -> li
     kind = "rehearsal" if is_rehearsal else "real"
     with TemporaryDirectory() as scratch:
         into = Path(scratch) / "rows.jsonl"
-        if name == "replicas":
-            command = ["-m", "tests.replicas", "--rows", str(into), *([] if is_rehearsal else ["--unpatched"])]
+        if name == "replicas":  # nothing of them is patched where there is CUDA
+            stopped = _stopped(["-m", "tests.replicas"], seconds, into)
         else:
             command = ["-m", "ipo_site.benchmarks.speed.gpu_parts", name, str(folder), str(into), kind]
-        stopped = _stopped([sys.executable, *command], seconds)
+            stopped = _stopped(command, seconds, Path(os.devnull))
         lines = into.read_text().splitlines() if into.exists() else []
-    rows = [Row(**json.loads(line)) for line in lines if line.endswith("}")]
+    rows = list(filter(None, map(row_of, lines)))
     return rows if stopped is None else [*rows, Row.failed("the rest", stopped)]
 
 
-def _stopped(command: list[str], seconds: float) -> str | None:
-    """Run it; why it did not come to its end, if it did not."""
+def row_of(line: str) -> Row | None:
+    """Of a line that a part has written; None for one that was cut off, or is of no interest."""
+    verdict, _, said = line.partition(" ")
+    if line.startswith("{") and line.endswith("}"):
+        return Row(**json.loads(line))
+    if verdict == "ok":
+        return Row(said.strip(), "ok", is_met=True)
+    return Row(said.strip(), "failed", is_met=False) if verdict == "FAILED" else None
+
+
+def _stopped(arguments: list[str], seconds: float, out: Path) -> str | None:
+    """Run Python with these; why it did not come to its end, if it did not. What it says goes into `out`."""
+    command = [sys.executable, *arguments]
     try:
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
+        with out.open("w") as said:
+            ended = subprocess.run(
+                command, cwd=ROOT, stdout=said, stderr=subprocess.PIPE, text=True, timeout=seconds, check=False
+            )
     except subprocess.TimeoutExpired:
         return f"stopped after {seconds:.0f} s"
     if ended.returncode == 0:
