@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +36,12 @@ class Installed:
         """What it takes of the disk."""
         if self.place is None:
             return 0.0
-        files = [self.place] if self.place.is_file() else [one for one in self.place.rglob("*") if one.is_file()]
-        return sum(file.stat().st_size for file in files) / 1e9
+        return _gigabytes(self.place)
+
+    @property
+    def needed_gb(self) -> float:
+        """What is still to be written to the disk before it can draw, in GB."""
+        return needed_gb(self.spec)
 
     @property
     def without(self) -> str:
@@ -64,6 +69,30 @@ def _places(spec: ModelSpec) -> Iterator[Path | None]:
         yield _single_file(spec) if source is not None and not missing(source, weights=False) else None
     else:
         yield source if source is not None and not missing(source) else None
+
+
+def needed_gb(spec: ModelSpec) -> float:
+    """What is still to be written to the disk before the model can draw, in GB as far as its entry knows."""
+    kept, here = kept_folder(spec), next(filter(None, _places(spec)), None)
+    if here == kept:
+        return 0.0
+    written = spec.kept_gb if spec.quantization or spec.single_file else 0.0
+    if here is not None:
+        return written
+    repository = spec.single_file_parts[0] if spec.single_file else spec.source
+    begun = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "blobs"
+    return written + max(0.0, spec.download_gb - _gigabytes(begun))
+
+
+def free_gb() -> float:
+    """Free on the disk that downloads go to."""
+    folder = next(folder for folder in (Path(constants.HF_HOME), *Path(constants.HF_HOME).parents) if folder.is_dir())
+    return shutil.disk_usage(folder).free / 1e9
+
+
+def _gigabytes(place: Path) -> float:
+    files = [place] if place.is_file() else [one for one in place.rglob("*") if one.is_file()]
+    return sum(file.stat().st_size for file in files) / 1e9
 
 
 def missing(folder: Path, *, weights: bool = True) -> str:

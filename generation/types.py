@@ -50,6 +50,8 @@ class ModelSpec:
     curation_size: int = 8
     needs_cuda: bool = False
     memory_gb: float = 0.0  # of the GPU, or of the machine where it needs none, to draw one picture; 0 = not known
+    download_gb: float = 0.0  # what is fetched for it; 0 = not known
+    kept_gb: float = 0.0  # what is kept beside that, quantised or converted
     preview_vae: str = ""  # a tiny autoencoder (folder, or Hugging Face id) that shows what is being drawn
     variant: str = ""  # of the weights' files, where there are several, as "fp16"
     is_gated: bool = False  # its licence must be accepted before the weights can be downloaded

@@ -1,5 +1,6 @@
 """Reading a pipeline's weights, and saying in one sentence why they could not be read."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from huggingface_hub.utils._http import default_client_factory
 from safetensors import SafetensorError
 
 from generation.errors import ModelUnavailable
-from generation.installed import folder_of, kept_folder, missing
+from generation.installed import folder_of, free_gb, kept_folder, missing, needed_gb
 from generation.registry import ENCODERS
 from generation.types import ModelSpec
 
@@ -70,6 +71,16 @@ def _from_here(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -
     return kind.from_pretrained(spec.source, **options)
 
 
+def require_room(spec: ModelSpec) -> None:
+    """Before gigabytes are fetched or written: see that the disk has room for them. Raises ModelUnavailable."""
+    needed, free = needed_gb(spec), free_gb()
+    if needed > free:
+        raise ModelUnavailable(
+            f"{spec.label} needs {needed:.0f} GB more on the disk of {constants.HF_HOME}, which has {free:.0f} GB "
+            "free: free some, or set HF_HOME to a folder on a larger disk, and try again."
+        )
+
+
 def fetch(spec: ModelSpec) -> None:
     """Download all that drawing with a model needs, with progress on the terminal. Raises ModelUnavailable."""
     if not kept_folder(spec).is_dir():  # else what it was made from is not needed any longer
@@ -86,6 +97,7 @@ def fetch(spec: ModelSpec) -> None:
 def fetch_pipeline(spec: ModelSpec) -> None:
     """Download what a pipeline is made of. Raises ModelUnavailable."""
     small_files(spec)
+    require_room(spec)
     try:
         DiffusionPipeline.download(spec.source, variant=spec.variant or None)
     except (*FAILURES, RuntimeError) as error:  # the last is what hf_xet raises
@@ -119,6 +131,7 @@ def file_of(spec: ModelSpec) -> Path:
     source, pattern = spec.single_file_parts
     if path.is_absolute() or not pattern:
         raise ModelUnavailable(f"{spec.label} could not be loaded: there is no file {path}. Correct its name.")
+    require_room(spec)
     found = sorted(_downloaded(replace(spec, source=source), allow_patterns=[pattern]).glob(pattern))
     if len(found) != 1:
         raise ModelUnavailable(
@@ -149,6 +162,11 @@ def why_not(spec: ModelSpec, error: BaseException) -> str:
             f"{name}: there is no repository {spec.source}, or it is private. Correct its name, or put a token "
             "that may read it into HF_TOKEN in .env."
         )
+    if any(is_full(cause) for cause in causes):
+        return (
+            f"{name}: the disk of {constants.HF_HOME} is full. Free some space there, or set HF_HOME to a folder on a "
+            "larger disk, and try again: what was fetched so far is kept."
+        )
     if any(isinstance(cause, OFFLINE) for cause in causes):
         return (
             f"{name}: {spec.source} is not on this machine, and the network cannot be reached. Connect the machine and "
@@ -158,6 +176,12 @@ def why_not(spec: ModelSpec, error: BaseException) -> str:
         f"{name} from {spec.source}: check the folder, or the network connection and the Hugging Face token, "
         "and try again."
     )
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether it says that a disk is full: by its number, or in words where libraries in other languages pass it on."""
+    number = error.errno if isinstance(error, OSError) else None
+    return number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

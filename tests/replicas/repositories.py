@@ -232,7 +232,8 @@ def models() -> dict[str, ModelSpec]:
     first = replace(specs["flux-dev-nf4"], key="flux-dev-nf4-v1", single_file=DEV_V1, spaces=("latent",))
     specs[first.key] = first
     cuda = torch.cuda.is_available()
-    return {key: replace(spec, width=SIDE, height=SIDE, needs_cuda=cuda) for key, spec in specs.items()}
+    tiny = {"width": SIDE, "height": SIDE, "needs_cuda": cuda, "download_gb": 0.0, "kept_gb": 0.0}
+    return {key: replace(spec, **tiny) for key, spec in specs.items()}
 
 
 def local(spec: ModelSpec, folder: Path) -> ModelSpec:
