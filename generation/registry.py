@@ -23,6 +23,7 @@ ENCODERS: dict[str, str] = {
 # What the two FLUX models have in common.
 FLUX: dict[str, Any] = {
     "family": "flux",
+    "sampler": "Euler",
     "dtype": "bfloat16",
     "quantization": "nf4",
     "width": 512,
@@ -45,6 +46,7 @@ BUILTIN: dict[str, ModelSpec] = {
         label="Pocket Landscapes (bundled, 128 px)",
         source=str(WEIGHTS / "pocket-landscapes"),
         family="stable_diffusion",
+        sampler="DPM++ 2M",
         dtype="float32",
         width=128,
         height=128,
@@ -73,6 +75,7 @@ BUILTIN: dict[str, ModelSpec] = {
         hidden_size=1024,
         example_prompt="a calm landscape at sunset",
         scheduler="lcm",
+        sampler="LCM",
         variant="fp16",
         preview_vae="madebyollin/taesd",
         memory_gb=4.0,

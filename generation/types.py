@@ -34,6 +34,7 @@ class ModelSpec:
     prompt_tokens: int = 77  # of the prompt that the model reads, and hidden_size numbers for each
     pooled_size: int = 0  # of the embedding of the prompt as a whole, where the model has one
     scheduler: Literal["own", "lcm"] = "own"
+    sampler: str = ""  # its usual name, for the texts in a PNG
     quantization: Literal["", "nf4"] = ""  # of the large parts, once, and then kept; by bitsandbytes
     # All parts in one file, as Forge and ComfyUI have it: a path, or owner/name/file of a Hugging Face repository.
     # Configurations, tokenizers and scheduler are then taken from `source`.
