@@ -1,6 +1,7 @@
 """The tables. What must always hold is a constraint here, not a hope elsewhere."""
 
 import uuid
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.db import models
 from django.db.models import CheckConstraint, F, OuterRef, Q, QuerySet, Subquery, UniqueConstraint
 from pgvector.django import VectorField
 
-from preferences.controls import PROMPT_LIMIT, Controls
+from preferences.controls import PROMPT_LIMIT, RANGES, Controls
 from preferences.text import is_visible
 
 
@@ -53,6 +54,9 @@ class Session(Controls):
 
     def __str__(self) -> str:
         return f"{self.title[:60]} ({self.slot})" if self.slot else self.title[:60]
+
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        """Left out: 30 checks would be 30 queries, and the fields' choices and validators say the same."""
 
     @property
     def title(self) -> str:
@@ -128,8 +132,10 @@ class Batch(Controls):
     def newest_attempts(self) -> "QuerySet[Candidate]":
         """One candidate for each slot. However often they were drawn anew, no earlier attempt is read."""
         in_slot = Candidate.objects.filter(batch=OuterRef("batch"), slot=OuterRef("slot")).order_by("-attempt")
-        first = Candidate.objects.filter(batch=self, attempt=1)
-        return Candidate.objects.filter(pk__in=first.values(newest=Subquery(in_slot.values("pk")[:1])))
+        first = Candidate.objects.filter(batch=self, attempt=1).order_by("slot")
+        newest = first.values(newest=Subquery(in_slot.values("pk")[:1]))
+        # There are no more slots than that; told so, Postgres looks each up and does not read the whole table.
+        return Candidate.objects.filter(pk__in=newest[: int(RANGES["curation_size"][1])])
 
     def shown(self) -> "QuerySet[Candidate]":
         """The pictures that its page shows: the last attempt in each slot, if it is drawn."""
