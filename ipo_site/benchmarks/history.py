@@ -24,7 +24,6 @@ from preferences.models import (
     Candidate,
     Embedding,
     OptimizerState,
-    RatedCandidate,
     Rating,
     Search,
     Session,
@@ -55,7 +54,7 @@ LARGE = Size()
 
 @contextmanager
 def scratch(name: str, *, keep: bool = False) -> Iterator[bool]:
-    """Within, everything goes to a database of this name, with all tables; it is dropped at the end unless one keeps it.
+    """Within, everything goes to a database of this name, with all tables; it is dropped at the end, unless kept.
 
     Gives whether it was there before.
     """

@@ -1,6 +1,6 @@
 """How long the server takes for each page, and how often it asks the database, with a long history and a short one.
 
-The list of pages is that of the URL conf and of the admin's registry: a new one gets its rows by itself, or says that it
+The pages are those of the URL conf and of the registry of the admin: a new one gets its rows by itself, or says that it
 needs a line in FORMS or ARGUMENTS.
 """
 
@@ -15,7 +15,6 @@ from unittest.mock import patch
 
 from django.contrib import admin
 from django.db import connection, transaction
-from django.forms.models import model_to_dict
 from django.http import HttpResponseBase
 from django.test import Client, RequestFactory
 from django.test.utils import override_settings
@@ -244,7 +243,7 @@ def _of_admin() -> Iterator[Row]:
                     yield Row(page, f"{spec.title} {choice['display']}", url + choice["query_string"], ADMIN)
         for foreign in options.concrete_fields:
             if foreign.many_to_one and foreign.remote_field.model._meta.app_label == options.app_label:
-                first = model._base_manager.values_list(foreign.attname, flat=True).first()
+                first = model._base_manager.order_by("pk").values_list(foreign.attname, flat=True)[:1].get()
                 yield Row(page, f"of one {foreign.name}", f"{url}?{foreign.name}__exact={first}", ADMIN)
         if table.search_fields:
             yield Row(page, "search", f"{url}?q=9", ADMIN)
