@@ -149,7 +149,6 @@ class Controls(models.Model):
         max_length=10,
         choices=Asking.choices,
         default=Asking.GOOD_BAD,
-        blank=True,
         help_text="Change it whenever you like: nothing that you said is lost.",
     )
     value_model = models.CharField(

@@ -46,12 +46,12 @@ def draw_batch(batch_id: int, manager: ModelManager, worker: str) -> None:
     lease = leases.claim_batch(batch_id, worker)
     if lease is None:
         return
-    batch = Batch.objects.select_related("session").get(pk=batch_id)
     with _kept_alive(lease) as lost:
         try:
+            batch = Batch.objects.select_related("session").get(pk=batch_id)
             _draw(batch, lease, manager, lost)
-        except Cancelled:
-            log.info("Batch %s was taken over or cancelled.", batch_id)
+        except (Cancelled, Batch.DoesNotExist):
+            log.info("Batch %s was taken over, cancelled or deleted.", batch_id)
         except GenerationError as error:
             log.warning("Batch %s failed: %s", batch_id, error)
             leases.fail_batch(lease, str(error))

@@ -11,6 +11,7 @@ from generation import spaces
 from generation.types import ModelSpec
 from preferences.controls import PROMPT_LIMIT, Controls, GenerationMode, Optimiser
 from preferences.models import Rating, Session
+from preferences.text import is_visible
 
 SMALLEST_SIDE = 64
 # Left empty, these take the default of the chosen model or space.
@@ -120,7 +121,10 @@ class SessionForm(LearningForm):
         field.widget.attrs["placeholder"] = f"{default:g}"
 
     def clean_prompt(self) -> str:
-        return _without_control_characters(self.cleaned_data["prompt"])
+        prompt = _without_control_characters(self.cleaned_data["prompt"])
+        if not is_visible(prompt):
+            raise forms.ValidationError("Please write a prompt: nothing of this one can be seen.")
+        return prompt
 
     def clean_negative_prompt(self) -> str:
         return _without_control_characters(self.cleaned_data["negative_prompt"])

@@ -7,25 +7,16 @@ from functools import cached_property
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.humanize.templatetags.humanize import ordinal
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
 from preferences.controls import Asking
+from preferences.counts import PLACED, last_word
 from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Search, Session, Worker
 
 User = AbstractBaseUser | AnonymousUser
 # A worker reports every few seconds; one that has been silent for longer than this is gone.
 WORKER_SILENCE = timedelta(seconds=15)
-
-
-def sessions_of(user: User) -> QuerySet[Session]:
-    """The user's sessions, newest first, with the number of batches and ratings and a cover picture."""
-    cover = Candidate.objects.filter(batch__session=OuterRef("pk"), state=Candidate.State.READY)
-    return Session.objects.filter(owner=user.pk).annotate(
-        batch_count=Count("batches", distinct=True),
-        rating_count=Count("ratings", filter=Q(ratings__undone_at__isnull=True), distinct=True),
-        cover_id=Subquery(cover.order_by("-drawn_at").values("pk")[:1]),
-    )
 
 
 def session_of(user: User, session_id: uuid.UUID) -> Session:
@@ -35,7 +26,7 @@ def session_of(user: User, session_id: uuid.UUID) -> Session:
 
 def candidate_of(user: User, candidate_id: int) -> Candidate:
     """Raises Candidate.DoesNotExist, for another's picture as well."""
-    rows = Candidate.objects.select_related("batch__session")
+    rows = Candidate.objects.select_related("batch__session").defer("vector", "alternatives")
     return rows.get(pk=candidate_id, batch__session__owner=user.pk)
 
 
@@ -103,6 +94,7 @@ class BatchView:
     worker_state: str  # "offline", or the state of the worker heard of last
     worker_error: str
     learned: OptimizerState | None  # note and metrics of the session's last proposal
+    newest: int  # number of the session's newest batch
 
     @property
     def session(self) -> Session:
@@ -160,7 +152,12 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
     Raises Batch.DoesNotExist, for another's batch as well.
     """
     worker = Worker.objects.order_by("-seen_at")
-    learned = OptimizerState.objects.filter(batch__session=OuterRef("session")).order_by("-id")
+    same = Batch.objects.filter(session=OuterRef("session")).order_by("-number")
+    # Of the newest batch that has one, so that none is read of all that went before.
+    that_learned = Batch.objects.filter(
+        Exists(OptimizerState.objects.filter(batch=OuterRef("pk"))), session=OuterRef(OuterRef("session"))
+    ).order_by("-number")
+    learned = OptimizerState.objects.filter(batch=Subquery(that_learned.values("pk")[:1])).order_by("-id")
     rows = (
         Batch.objects.filter(session__owner=user.pk, session_id=session_id)
         .select_related("session")
@@ -170,6 +167,7 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
             worker_error=Subquery(worker.values("error")[:1]),
             learned_note=Subquery(learned.values("note")[:1]),
             learned_metrics=Subquery(learned.values("metrics")[:1]),
+            newest=Subquery(same.values("number")[:1]),
         )
     )
     batch = rows.order_by("number").last() if number is None else rows.get(number=number)
@@ -184,26 +182,16 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
         learned=None
         if batch.learned_note is None
         else OptimizerState(note=batch.learned_note, metrics=batch.learned_metrics),
+        newest=batch.newest,
     )
-
-
-OF_ITSELF = Q(rating__kind__in=Rating.OF_ONE_PICTURE) | Q(rating__kind=Rating.Kind.BEST, value__gt=0)
-PLACED = Q(rating__kind=Rating.Kind.RANK, value__gt=0)
-
-
-def _last_word(field: str = "value", of: Q = OF_ITSELF) -> Subquery:
-    """What was said last of a candidate itself and not taken back (its value, or another field), or null."""
-    said = RatedCandidate.objects.filter(of, candidate=OuterRef("pk"), rating__undone_at__isnull=True)
-    return Subquery(said.order_by("-rating_id").values(field)[:1])
 
 
 def _tiles(batch: Batch, asking: str) -> list[Tile]:
     rows = (
-        Candidate.objects.filter(batch=batch)
+        batch.newest_attempts()
         .defer("vector", "alternatives")
-        .annotate(said=_last_word(), kind=_last_word("rating__kind"), placed=_last_word("rating_id", PLACED))
-        .order_by("slot", "-attempt")
-        .distinct("slot")
+        .annotate(said=last_word(), kind=last_word("rating__kind"), placed=last_word("rating_id", PLACED))
+        .order_by("slot")
     )
     words = {said: word for word, said in Rating.WORDS.items()}
     order = sorted(row.placed for row in rows if row.placed is not None)
@@ -238,7 +226,9 @@ def next_pair(batch: Batch) -> tuple[Pair | None, int]:
     """
     left = list(batch.shown().order_by("slot").defer("vector", "alternatives"))
     items = RatedCandidate.objects.filter(
-        rating__kind__in=Rating.OF_TWO_PICTURES, rating__undone_at__isnull=True, candidate__batch=batch
+        rating__kind__in=Rating.OF_TWO_PICTURES,
+        rating__undone_at__isnull=True,
+        candidate__in=[one.pk for one in left],
     )
     answers: dict[int, dict[int, float]] = {}
     for rating, kind, candidate, value in items.values_list("rating_id", "rating__kind", "candidate_id", "value"):
@@ -265,10 +255,8 @@ def pending_candidates(batch_id: int) -> list[Candidate]:
 
 
 def rating_counts(session: Session) -> tuple[int, int]:
-    """How many pictures of the session are good, how many bad."""
-    rows = Candidate.objects.filter(batch__session=session).annotate(said=_last_word())
-    counts = rows.aggregate(good=Count("pk", filter=Q(said__gt=0)), bad=Count("pk", filter=Q(said__lt=0)))
-    return counts["good"], counts["bad"]
+    """How many pictures of the session are good, how many bad, by now."""
+    return Session.objects.values_list("good_count", "bad_count").get(pk=session.pk)
 
 
 def last_search(session: Session) -> Search | None:

@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from preferences import counts
 from preferences.controls import Asking, Controls
 from preferences.models import Batch, Candidate, RatedCandidate, Rating, Search, Session
 
@@ -59,16 +60,14 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
         return following
     if batch.is_active:
         raise NotAllowed("This batch is still being drawn: wait for the last picture, then submit it.")
-    rated = _rated_ids(batch)
-    ready = dict(batch.candidates.filter(state=Candidate.State.READY).values_list("id", "slot"))
     wanted = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
-    if session.unrated_is_bad and session.asking in (Asking.GOOD_BAD, Asking.STARS):
-        wanted = {pk: BAD for pk in ready if pk not in rated} | wanted
-    strangers = wanted.keys() - ready.keys()
-    if strangers:
+    ready = batch.candidates.filter(state=Candidate.State.READY)
+    if ready.filter(pk__in=wanted).count() < len(wanted):
         raise NotAllowed("The form names pictures that are not in this batch: reload the page.")
-    for pk in sorted(wanted):
-        _add_rating(session, pk, wanted[pk], uuid.uuid4(), batch.finished_at)
+    if session.unrated_is_bad and session.asking in (Asking.GOOD_BAD, Asking.STARS):
+        shown = set(batch.shown().values_list("pk", flat=True))
+        wanted = dict.fromkeys(shown - _rated_ids(shown), BAD) | wanted
+    _add_ratings(session, wanted, batch.finished_at)
     return _add_batch(session, number + 1)
 
 
@@ -197,8 +196,24 @@ def _add_rating(
     shown_at: datetime | None,
     kind: str = Rating.Kind.GOOD_BAD,
 ) -> None:
-    rating = Rating.objects.create(session=session, kind=kind, form_token=token, shown_at=shown_at)
-    RatedCandidate.objects.create(rating=rating, candidate_id=candidate_id, value=value)
+    _add_ratings(session, {candidate_id: value}, shown_at, kind, token)
+
+
+def _add_ratings(
+    session: Session,
+    values: Mapping[int, float],
+    shown_at: datetime | None,
+    kind: str = Rating.Kind.GOOD_BAD,
+    token: uuid.UUID | None = None,
+) -> None:
+    """A rating for each candidate (id) by itself, in as many queries for many as for one."""
+    new = [Rating(session=session, kind=kind, form_token=token or uuid.uuid4(), shown_at=shown_at) for _ in values]
+    with counts.kept(session.pk, values):
+        Rating.objects.bulk_create(new)
+        RatedCandidate.objects.bulk_create(
+            RatedCandidate(rating=rating, candidate_id=pk, value=value)
+            for rating, (pk, value) in zip(new, sorted(values.items()), strict=True)
+        )
 
 
 def _choose(session: Session, batch: Batch, best: Candidate, kind: str, token: uuid.UUID) -> Batch | None:
@@ -210,22 +225,23 @@ def _choose(session: Session, batch: Batch, best: Candidate, kind: str, token: u
         raise NotAllowed("This batch is still being drawn: choose the best when you have seen all of it.")
     others = set(batch.shown().values_list("pk", flat=True)) - {best.pk}
     earlier = RatedCandidate.objects.filter(
-        rating__kind=kind, rating__undone_at__isnull=True, candidate__batch=batch, value__gt=0
+        rating__kind=kind, rating__undone_at__isnull=True, candidate__in={best.pk, *others}, value__gt=0
     )
-    if kind == Rating.Kind.BEST:
-        Rating.objects.filter(pk__in=earlier.values("rating")).update(undone_at=timezone.now())
-    else:
-        placed = set(earlier.values_list("candidate", flat=True))
+    placed = set(earlier.values_list("candidate", flat=True))
+    if kind == Rating.Kind.RANK:
         if best.pk in placed:
             return None
         others -= placed
-    rating = Rating.objects.create(session=session, kind=kind, form_token=token, shown_at=batch.finished_at)
-    RatedCandidate.objects.bulk_create(
-        [
-            RatedCandidate(rating=rating, candidate=best, value=GOOD),
-            *(RatedCandidate(rating=rating, candidate_id=pk, value=BAD) for pk in sorted(others)),
-        ]
-    )
+    with counts.kept(session.pk, {best.pk, *placed}):
+        if kind == Rating.Kind.BEST:
+            Rating.objects.filter(pk__in=earlier.values("rating")).update(undone_at=timezone.now())
+        rating = Rating.objects.create(session=session, kind=kind, form_token=token, shown_at=batch.finished_at)
+        RatedCandidate.objects.bulk_create(
+            [
+                RatedCandidate(rating=rating, candidate=best, value=GOOD),
+                *(RatedCandidate(rating=rating, candidate_id=pk, value=BAD) for pk in sorted(others)),
+            ]
+        )
     is_complete = kind == Rating.Kind.BEST or len(others) <= 1
     return submit_batch(session, batch.number, [], []) if is_complete and not session.form_submit else None
 
@@ -242,29 +258,37 @@ def compare(batch: Batch, first: int, second: int, answer: str, form_token: uuid
     if first == second or batch.shown().filter(pk__in=(first, second)).count() < 2:
         raise NotAllowed("These two pictures are not both in this batch: reload the page.")
     kind, of_first, of_second = Rating.ANSWERS[answer]
-    rating = Rating.objects.create(session=batch.session, kind=kind, form_token=form_token, shown_at=batch.finished_at)
-    RatedCandidate.objects.create(rating=rating, candidate_id=first, value=of_first)
-    RatedCandidate.objects.create(rating=rating, candidate_id=second, value=of_second)
+    with counts.kept(batch.session_id, (first, second)):
+        rating = Rating.objects.create(
+            session_id=batch.session_id, kind=kind, form_token=form_token, shown_at=batch.finished_at
+        )
+        RatedCandidate.objects.create(rating=rating, candidate_id=first, value=of_first)
+        RatedCandidate.objects.create(rating=rating, candidate_id=second, value=of_second)
 
 
 @transaction.atomic
 def undo_compare(batch: Batch) -> None:
     """Take back the last answer about a pair of this batch, if there is one."""
-    answers = Rating.objects.filter(kind__in=Rating.OF_TWO_PICTURES, items__candidate__batch=batch)
+    Batch.objects.select_for_update().get(pk=batch.pk)
+    shown = list(batch.shown().values_list("pk", flat=True))
+    answers = Rating.objects.filter(kind__in=Rating.OF_TWO_PICTURES, items__candidate__in=shown)
     last = answers.filter(undone_at__isnull=True).order_by("-pk").first()
     if last is not None:
-        Rating.objects.filter(pk=last.pk).update(undone_at=timezone.now())
+        with counts.kept(batch.session_id, last.items.values_list("candidate_id", flat=True)):
+            Rating.objects.filter(pk=last.pk).update(undone_at=timezone.now())
 
 
 def _undo(candidate: Candidate) -> None:
     """Take back what was said of this picture; what was said of others beside it stands."""
     of_it = Q(kind__in=Rating.OF_ONE_PICTURE) | Q(kind__in=Rating.OF_ONE_AMONG_OTHERS, items__value__gt=0)
     said = Rating.objects.filter(of_it, items__candidate=candidate, undone_at__isnull=True)
-    Rating.objects.filter(pk__in=said.values("pk")).update(undone_at=timezone.now())
+    with counts.kept(candidate.batch.session_id, [candidate.pk]):
+        Rating.objects.filter(pk__in=said.values("pk")).update(undone_at=timezone.now())
 
 
-def _rated_ids(batch: Batch) -> set[int]:
-    items = RatedCandidate.objects.filter(candidate__batch=batch, rating__undone_at__isnull=True)
+def _rated_ids(candidates: Iterable[int]) -> set[int]:
+    """Those of the candidates of which something was said."""
+    items = RatedCandidate.objects.filter(candidate__in=candidates, rating__undone_at__isnull=True)
     return set(items.values_list("candidate_id", flat=True))
 
 
@@ -275,8 +299,9 @@ def _redraw(session: Session, batch: Batch, candidate: Candidate) -> Batch | Non
         return None  # an older attempt was voted on again: its slot has its new picture already
     slots = [(candidate.slot, candidate.attempt)]
     if session.regenerate_all:
-        rated = _rated_ids(batch)
-        slots = [(row.slot, row.attempt) for row in batch.shown() if row.pk == candidate.pk or row.pk not in rated]
+        shown = list(batch.shown().only("slot", "attempt"))
+        rated = _rated_ids(row.pk for row in shown) - {candidate.pk}
+        slots = [(row.slot, row.attempt) for row in shown if row.pk not in rated]
     Candidate.objects.bulk_create(Candidate(batch=batch, slot=slot, attempt=n + 1) for slot, n in slots)
     Batch.objects.filter(pk=batch.pk).update(**session.controls())
     if batch.state != Batch.State.READY:

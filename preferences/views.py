@@ -16,11 +16,9 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from generation import installed
-from preferences import selectors, services, tasks
+from preferences import paging, selectors, services, tasks
 from preferences.forms import BatchRatingsForm, CompareForm, ControlsForm, RatingForm, SessionForm
 from preferences.models import Batch, Candidate, Session
-
-SESSIONS_SHOWN = 60
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -39,7 +37,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 def _index(request: HttpRequest, form: SessionForm) -> dict[str, Any]:
-    return {"form": form, "sessions": selectors.sessions_of(request.user)[:SESSIONS_SHOWN]}
+    return {"form": form, "page": paging.session_page(request.user.pk, request.GET.get("older", ""))}
 
 
 def _enqueue_first(session: Session) -> None:
@@ -59,7 +57,6 @@ def _session_page(
     request: HttpRequest, view: selectors.BatchView, controls: ControlsForm | None = None
 ) -> dict[str, Any]:
     good, bad = selectors.rating_counts(view.session)
-    last = view.session.batches.count()
     return {
         "view": view,
         "session": view.session,
@@ -68,8 +65,8 @@ def _session_page(
         "bad": bad,
         "learned": view.learned,
         "search": selectors.last_search(view.session),
-        "batch_numbers": range(1, last + 1),
-        "is_newest": view.batch.number == last,
+        "batch_numbers": paging.batch_numbers(view.batch.number, view.newest),
+        "is_newest": view.batch.number == view.newest,
     }
 
 
