@@ -108,7 +108,7 @@ class SessionAdmin(WholeDeletion, BoundedAdmin):
     def name(self, session: Session) -> str:
         return session.title
 
-    @admin.display(description="")
+    @admin.display(description="see also")
     def rows(self, session: Session) -> SafeString:
         page = format_html('<a href="{}">Its page</a>', reverse("session", args=[session.pk]))
         tables = [("batch", "its batches"), ("rating", "its ratings"), ("search", "its searches")]
