@@ -1,12 +1,13 @@
 """Tables of the admin that cost the same however many rows they have, and cannot be broken by who looks at them."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
+from django.db.models.expressions import Combinable
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -29,14 +30,14 @@ class BoundedPaginator(Paginator[Any]):
     """Counts no further than DEPTH, and so leads no further."""
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]
-        rows: QuerySet[Any] = self.object_list.order_by().values("pk")  # type: ignore[union-attr]
-        found = rows[: DEPTH + 1].count()
+    def count(self) -> int:
+        rows: Any = self.object_list
+        found: int = rows.order_by().values("pk")[: DEPTH + 1].count()
         return found if found <= DEPTH else Beyond(DEPTH)
 
 
 class BoundedChangeList(ChangeList):
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str | Combinable]:
         """Only the admin's own, which an index gives: any other would sort the whole table."""
         return list(self.model_admin.ordering or ())
 
@@ -44,13 +45,13 @@ class BoundedChangeList(ChangeList):
 class BoundedAdmin(admin.ModelAdmin[Any]):
     """Newest first; every list reads a page, whatever the table holds."""
 
-    ordering: Sequence[str] = ("-pk",)
-    sortable_by: Sequence[str] = ()
+    ordering: ClassVar[list[str | Combinable] | tuple[str | Combinable, ...] | None] = ("-pk",)
+    sortable_by = ()
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
-    unread: Sequence[str] = ()  # large columns that no page of the admin shows
+    unread: ClassVar[Sequence[str]] = ()  # large columns that no page of the admin shows
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).defer(*self.unread)

@@ -215,7 +215,7 @@ def _redrawn(cursor: Any, session: str, batch: int, attempts: int) -> None:
 
 def _copy(cursor: Any, model: type[Model], source: str, **columns: str) -> None:
     """Insert rows of a table `t` of its own, with some columns changed; those that are added later come along."""
-    fields = [field.column for field in model._meta.local_concrete_fields]
+    fields = [str(field.column) for field in model._meta.local_concrete_fields]
     if "id" not in columns:
         fields.remove("id")
     names = ", ".join(f'"{name}"' for name in fields)

@@ -239,7 +239,8 @@ def _of_admin() -> Iterator[Row]:
                 if not choice["selected"]:
                     yield Row(page, f"{spec.title} {choice['display']}", url + choice["query_string"], ADMIN)
         for foreign in options.concrete_fields:
-            if foreign.many_to_one and foreign.remote_field.model._meta.app_label == options.app_label:
+            of: Any = foreign.related_model
+            if foreign.many_to_one and of._meta.app_label == options.app_label:
                 first = model._base_manager.order_by("pk").values_list(foreign.attname, flat=True).first()
                 yield Row(page, f"of one {foreign.name}", f"{url}?{foreign.name}__exact={first}", ADMIN)
         if table.search_fields:
