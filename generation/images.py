@@ -11,10 +11,18 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 THUMBNAIL_SIDE = 256
+# A picture whose pixels hardly differ is a failed one: a black or grey square, not something to rate.
+NEARLY_CONSTANT = 2.0 / 255
+PLAIN = "The model drew a plain square: try another prompt or a smaller Delta Scale."
 # Level 1 takes an eighth of the default's time for files a tenth larger.
 PNG_LEVEL = 1
 # Pictures encoded at once: Pillow lets go of the interpreter's lock while it compresses.
 THREADS = min(4, os.cpu_count() or 1)
+
+
+def is_plain(darkest: float, brightest: float) -> bool:
+    """Whether a picture with these extremes, in 0..1, shows nothing."""
+    return brightest - darkest < NEARLY_CONSTANT
 
 
 @dataclass(frozen=True)

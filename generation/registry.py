@@ -158,3 +158,14 @@ def get(models: Mapping[str, ModelSpec], key: str) -> ModelSpec:
     except KeyError:
         known = ", ".join(models)
         raise UnknownModel(f"There is no model “{key}”. Choose one of: {known}.") from None
+
+
+def named(models: Mapping[str, ModelSpec], name: str) -> ModelSpec | None:
+    """The spec of a key, or of an id at Hugging Face if that is one model's alone; None where there is no such model.
+
+    A model of a single file goes by the repository of that file, not by the one of its configurations.
+    """
+    if name in models:
+        return models[name]
+    own = [one for one in models.values() if name == (one.single_file_parts[0] if one.single_file else one.source)]
+    return own[0] if len(own) == 1 else None

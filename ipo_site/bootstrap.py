@@ -128,7 +128,7 @@ def install(extras: str) -> None:
     print("[2/3] Installing the packages (the first time takes some minutes)", flush=True)
     _pip("install", "-c", "requirements.lock", "-e", f".[{extras}]")
     print("[3/3] Checking the installation", flush=True)
-    _quietly([str(PYTHON), "-c", "import django, celery, gunicorn, torch"], "a package does not load")
+    _quietly([str(PYTHON), "-c", "import django, celery, torch, waitress"], "a package does not load")
     STAMP.write_text(f"{wanted}\n{extras}\n")
     UNFINISHED.unlink()
 

@@ -66,7 +66,7 @@ def draw_batch(batch_id: int, manager: ModelManager, worker: str) -> None:
 def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: threading.Event) -> None:
     session = batch.session
     spec = registry.get(settings.IPO_MODELS, session.model)
-    manager.ensure_ready(spec, batch.server)
+    manager.ensure_ready(spec, batch.server, lost.is_set)
     eye = choosing.Eye(spec, manager)
     known: training.TrainingSet | None = None
     with Saver(batch, lease) as saver:

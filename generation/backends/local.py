@@ -30,7 +30,7 @@ class LocalBackend(Backend):
         self._resident: Pipeline | None = None
         self._encoder: tuple[str, Siglip] | None = None
 
-    def ensure_ready(self, spec: ModelSpec) -> None:
+    def ensure_ready(self, spec: ModelSpec, should_stop: Callable[[], bool] | None = None) -> None:
         with self._lock:
             if self._resident is not None and self._resident.spec == spec:
                 return
