@@ -74,8 +74,8 @@ def propose(
     try:
         model = kind().fit(feedback, config, previous if isinstance(previous, kind) else None)
         note = f"The {model.label} model learned from {feedback}."
-    except CannotFit as reason:
-        model, note = None, f"Exploring: {reason}"
+    except CannotFit as why:
+        model, note = None, f"Exploring: {why}"
     seconds = time.perf_counter() - began
 
     start = config.start
@@ -84,7 +84,7 @@ def propose(
         note = f"{note.removesuffix('.')}, and until there is a good one the start is Random."
     reason = reason_to_widen(feedback)
     if reason:
-        vectors = widen(model, feedback, anchor, geometry, config, rng, n)
+        vectors = widen(feedback, anchor, geometry, config, rng, n)
     else:
         vectors = STARTS[start](X[good], anchor, geometry, config, rng, n)
         if model is not None:
