@@ -17,6 +17,8 @@ from generation.types import ModelSpec, Picture, Pixels, Vectors
 from preferences import training
 from preferences.controls import ValueModel
 from preferences.learning.breeding import PARENTS
+from preferences.learning.evidence import reason_to_widen
+from preferences.learning.feedback import Feedback
 from preferences.learning.pictures import PictureModel
 from preferences.learning.value_models import CannotFit
 from preferences.models import Batch
@@ -34,8 +36,13 @@ class Liked:
 
 
 def liked(batch: Batch, spec: ModelSpec, known: training.TrainingSet) -> Liked | None:
-    """None where the batch has no use for it, or nothing that was looked at was judged."""
+    """None where the batch has no use for it, or nothing that was looked at was judged.
+
+    Nor where nothing was liked: the best of several would be those that look least like what was bad, and much alike.
+    """
     if batch.value_model != ValueModel.BAYESIAN or batch.draws_per_picture == 1:
+        return None
+    if reason_to_widen(Feedback(known.X, known.judgments)):
         return None
     seen = training.seen(known)
     try:

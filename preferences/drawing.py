@@ -88,7 +88,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
             unproposed = [candidate for candidate in pending if candidate.vector is None]
             if known is None or unproposed:
                 leases.renew_lease(lease, Batch.Phase.LEARNING)
-                known = training.training_set(session, where.geometry.dimension)
+                known = training.training_set(batch.session, where.geometry.dimension)
                 liked = choosing.liked(batch, spec, known)
             if unproposed and not _propose(batch, where, lease, unproposed, known, liked):
                 return
@@ -160,7 +160,7 @@ def _propose(
         replace(training.config(batch), draws=draws),
         rng,
         len(candidates) * draws,
-        previous=_previous(batch),
+        previous=_previous(batch, known),
         parents=None if liked is None else liked.parents,
     )
     metrics, note = dict(proposal.metrics), proposal.note
@@ -172,17 +172,19 @@ def _propose(
         batch=batch,
         value_model=batch.value_model,
         parameters=None if proposal.model is None else proposal.model.save(),
+        ratings=[] if proposal.model is None else sorted(known.ratings),
         metrics=metrics,
         note=note,
+        reason=proposal.reason,
         rng_state=state,
     )
     return leases.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
 
 
-def _previous(batch: Batch) -> ValueModel | None:
-    """The model to go on from, if its kind does that and there is one."""
+def _previous(batch: Batch, known: training.TrainingSet) -> ValueModel | None:
+    """The model to go on from, if its kind does that and there is one which knows nothing that was taken back."""
     kind = VALUE_MODELS[batch.value_model]
-    saved = training.last_parameters(batch.session, batch.value_model) if kind.starts_warm else None
+    saved = training.last_parameters(batch.session, batch.value_model, known) if kind.starts_warm else None
     return None if saved is None else kind.load(saved)
 
 

@@ -77,7 +77,7 @@ def store_proposal(
             return False
         # Parameters grow with the ratings, and the ratings are kept: only the newest are worth their room.
         older = OptimizerState.objects.filter(batch__session=state.batch.session_id, parameters__isnull=False)
-        older.update(parameters=None)
+        older.update(parameters=None, ratings=[])
         state.save()
         for number, candidate in enumerate(candidates):
             row = number * draws
