@@ -11,6 +11,7 @@ from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -88,6 +89,8 @@ def _news(view: selectors.BatchView, after: str) -> dict[str, Any]:
         moment = parse_datetime(after)
     except ValueError:
         moment = None
+    if moment is not None and timezone.is_naive(moment):
+        moment = None  # not one that a page of ours has said
     return {"view": view, "session": view.session, "tiles": view.drawn_after(moment) + view.previewed}
 
 
