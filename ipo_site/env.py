@@ -14,7 +14,7 @@ from typing import Any
 import environ  # type: ignore[import-untyped]
 from django.core.exceptions import ImproperlyConfigured
 
-from generation import registry, wire
+from generation import extra_models, registry, wire
 from generation.types import ModelSpec
 from ipo_site import embedded
 
@@ -79,9 +79,9 @@ def _database(url: str) -> dict[str, Any]:
 
 
 def _models(extra: str) -> dict[str, ModelSpec]:
-    """The built-in models by key, and those of the user, as JSON; see the README."""
+    """The built-in models by key, and those of the user, as JSON; see docs/models.md."""
     try:
-        return registry.BUILTIN | registry.parse_extra(extra)
+        return registry.BUILTIN | extra_models.parse(extra)
     except ValueError as error:
         sys.exit(str(error))
 
