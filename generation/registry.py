@@ -1,6 +1,6 @@
-"""The models that IPO knows. A new model is one entry here, or one in the setting IPO_EXTRA_MODELS."""
+"""The models that IPO knows. A new model is one entry here, or one in the setting IPO_EXTRA_MODELS
+(extra_models.py)."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -127,28 +127,6 @@ BUILTIN: dict[str, ModelSpec] = {
         **FLUX,
     ),
 }
-
-
-def parse_extra(text: str) -> dict[str, ModelSpec]:
-    """Models of the user's own: JSON, an object from key to the fields of ModelSpec (without `key`).
-
-    Raises ValueError with one sentence when the text does not describe models.
-    """
-    try:
-        entries = json.loads(text)
-        models = {
-            key: ModelSpec(key=key, **{**fields, "spaces": tuple(fields.get("spaces", ModelSpec.spaces))})
-            for key, fields in entries.items()
-        }
-    except (json.JSONDecodeError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"IPO_EXTRA_MODELS does not describe models ({error}); see .env.example for the form."
-        ) from error
-    for spec in models.values():
-        if spec.encoder and spec.encoder not in ENCODERS:
-            known = ", ".join(ENCODERS)
-            raise ValueError(f"IPO_EXTRA_MODELS: there is no encoder “{spec.encoder}”. Choose one of: {known}.")
-    return models
 
 
 def get(models: Mapping[str, ModelSpec], key: str) -> ModelSpec:

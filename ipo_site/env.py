@@ -14,7 +14,7 @@ from typing import Any
 import environ  # type: ignore[import-untyped]
 from django.core.exceptions import ImproperlyConfigured
 
-from generation import registry, wire
+from generation import extra_models, registry, wire
 from generation.types import ModelSpec
 from ipo_site import embedded, predecessor
 
@@ -79,9 +79,9 @@ def _database(url: str) -> dict[str, Any]:
 
 
 def _models(extra: str) -> dict[str, ModelSpec]:
-    """The built-in models by key, and those of the user, as JSON; see the README."""
+    """The built-in models by key, and those of the user, as JSON; see docs/models.md."""
     try:
-        models = registry.BUILTIN | registry.parse_extra(extra)
+        models = registry.BUILTIN | extra_models.parse(extra)
         local_flux = os.environ.get("FLUX_LOCAL_MODEL")
         return predecessor.with_local_flux(models, local_flux) if local_flux else models
     except ValueError as error:

@@ -8,20 +8,22 @@ from django.db import models
 from django.db.models import BaseConstraint, CheckConstraint, Q
 
 from generation import wire
+from generation.types import bounds
 
 PROMPT_LIMIT = 2000
 DEFAULT_SERVER = "http://127.0.0.1:8580"
 
 # Smallest and largest value of each number; the form, the model's validation and the database all use these.
+# What a model's entry gives a default for has its bounds there.
 RANGES: dict[str, tuple[float, float]] = {
-    "curation_size": (1, 200),
-    "draws_per_picture": (1, 8),
-    "inference_batch": (0, 16),
+    "curation_size": bounds("curation_size"),
+    "draws_per_picture": bounds("draws_per_picture"),
+    "inference_batch": bounds("inference_batch"),
     "images_per_row": (-1, 16),
-    "delta_scale": (0, 1000),
+    "delta_scale": bounds("delta_scale"),
     "noise_seed": (0, 2**32 - 1),
-    "diff_steps": (1, 200),
-    "guidance": (0, 30),
+    "diff_steps": bounds("steps"),
+    "guidance": bounds("guidance"),
     "start_radius": (0, 1000),
     "max_dist": (0, 1000),
     "temperature": (0, 100),

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from generation import registry, spaces
-from generation.errors import Cancelled, GenerationError, OutOfMemory
+from generation.errors import Cancelled, GenerationError, OutOfMemory, UnknownModel
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, ModelSpec, Vectors
 from preferences import choosing, leases, selectors, training
@@ -65,6 +65,11 @@ def draw_batch(batch_id: int, manager: ModelManager, worker: str) -> None:
 
 def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: threading.Event) -> None:
     session = batch.session
+    if not session.is_model_known:
+        raise UnknownModel(
+            f"The model “{session.model}” is not among the models of this machine any longer: make a copy of this "
+            "session with another model."
+        )
     spec = registry.get(settings.IPO_MODELS, session.model)
     manager.ensure_ready(spec, batch.server, lost.is_set)
     eye = choosing.Eye(spec, manager)

@@ -67,6 +67,11 @@ class Session(Controls):
         """The prompt, or where nothing of it can be seen, words that say so: a link needs a name."""
         return self.prompt if is_visible(self.prompt) else "A prompt of invisible characters"
 
+    @property
+    def is_model_known(self) -> bool:
+        """False once its model's entry has gone; then it shows what it has, and draws nothing more."""
+        return self.model in settings.IPO_MODELS
+
 
 class Batch(Controls):
     """One round: its candidates, and the controls as they were when it was asked for."""

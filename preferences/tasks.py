@@ -90,7 +90,7 @@ def _report(name: str) -> None:
     manager = model_manager()
     last = selectors.last_started()
     model, server = settings.IPO_DEFAULT_MODEL, settings.IPO_GENERATION_SERVER
-    if last is not None:
+    if last is not None and last.is_model_known:
         model, server = last.model, last.server
     state: dict[str, Any] = {"state": Worker.State.LOADING, "model": model, "error": ""}
 

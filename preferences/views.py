@@ -11,6 +11,7 @@ from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -32,12 +33,20 @@ def index(request: HttpRequest) -> HttpResponse:
             _enqueue_first(session)
             return redirect("session", session.pk)
         return render(request, "preferences/index.html", _index(request, form), status=400)
-    form = SessionForm(initial={"id": uuid.uuid4()})
-    return render(request, "preferences/index.html", _index(request, form))
+    copied = _session(request, request.GET["copy"]) if "copy" in request.GET else None
+    form = SessionForm(initial={"id": uuid.uuid4()}, copied=copied)
+    return render(request, "preferences/index.html", _index(request, form) | {"copied": copied})
 
 
 def _index(request: HttpRequest, form: SessionForm) -> dict[str, Any]:
     return {"form": form, "page": paging.session_page(request.user.pk, request.GET.get("older", ""))}
+
+
+def _session(request: HttpRequest, session_id: str) -> Session:
+    try:
+        return selectors.session_of(request.user, uuid.UUID(session_id))
+    except (ValueError, Session.DoesNotExist) as error:
+        raise Http404("There is no such session to copy; the list shows yours.") from error
 
 
 def _enqueue_first(session: Session) -> None:
@@ -88,6 +97,8 @@ def _news(view: selectors.BatchView, after: str) -> dict[str, Any]:
         moment = parse_datetime(after)
     except ValueError:
         moment = None
+    if moment is not None and timezone.is_naive(moment):
+        moment = None  # not one that a page of ours has said
     return {"view": view, "session": view.session, "tiles": view.drawn_after(moment) + view.previewed}
 
 

@@ -29,8 +29,9 @@ def read(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ("IPO_GENERATION_SERVER", "gpu-box:8580", "it looks like http://gpu-box:8580"),
         ("IPO_GENERATION_SERVER", "http://me@gpu-box", "it looks like http://gpu-box:8580"),
         ("IPO_DEFAULT_MODEL", "sd-turbot", "correct it in .env to one of pocket-landscapes, sd-turbo,"),
-        ("IPO_EXTRA_MODELS", "{oops", "IPO_EXTRA_MODELS does not describe models"),
         ("FLUX_LOCAL_MODEL", "/nowhere", "no folder of FLUX as diffusers saves it"),
+        ("IPO_EXTRA_MODELS", "{oops", "IPO_EXTRA_MODELS is not JSON"),
+        ("IPO_EXTRA_MODELS", '{"mine": {"label": 5}}', "IPO_EXTRA_MODELS: “mine” lacks source: give it"),
     ],
 )
 def test_a_value_that_cannot_be_read_ends_with_one_sentence(name: str, value: str, sentence: str):
