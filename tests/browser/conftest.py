@@ -26,11 +26,11 @@ FLAGS = [
 ]
 
 
-def eventually(read: Callable[[], Any], wanted: Any, seconds: float = 20) -> None:
+def eventually(page: Page, read: Callable[[], Any], wanted: Any, seconds: float = 20) -> None:
     """Like Playwright's expect, for what only the database says: the page may be ahead of it."""
     end = time.monotonic() + seconds
     while (found := read()) != wanted and time.monotonic() < end:
-        time.sleep(0.05)
+        page.wait_for_timeout(50)
     assert found == wanted
 
 

@@ -52,7 +52,7 @@ def test_stars_by_mouse_and_key(page, live_server, workers):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("1")
     expect(tile(page, 2).get_by_role("button", name="1 star", exact=True)).to_have_attribute("aria-pressed", "true")
-    eventually(said, [("stars", (0.5,)), ("stars", (-1.0,))])
+    eventually(page, said, [("stars", (0.5,)), ("stars", (-1.0,))])
     page.reload()
     expect(tile(page, 1).get_by_role("button", name="4 stars")).to_have_attribute("aria-pressed", "true")
 
@@ -66,7 +66,7 @@ def test_one_best_of_the_batch(page, live_server, workers):
     best[1].click()
     expect(best[1]).to_have_attribute("aria-pressed", "true")
     expect(best[0]).to_have_attribute("aria-pressed", "false")
-    eventually(said, [("best", (1.0, -1.0, -1.0, -1.0))])
+    eventually(page, said, [("best", (1.0, -1.0, -1.0, -1.0))])
 
 
 def test_all_in_order(page, live_server, workers):
@@ -80,7 +80,7 @@ def test_all_in_order(page, live_server, workers):
     tile(page, 3).get_by_role("button", name="1st").click()
     expect(tile(page, 4).get_by_role("button", name="1st")).to_be_visible()
     expect(tile(page, 3).get_by_role("button", name="Next best")).to_have_attribute("aria-pressed", "false")
-    eventually(said, [("rank", (1.0, -1.0, -1.0))])
+    eventually(page, said, [("rank", (1.0, -1.0, -1.0))])
     page.reload()
     expect(tile(page, 4).get_by_role("button", name="1st")).to_have_attribute("aria-pressed", "true")
 
@@ -102,8 +102,8 @@ def test_pairs_with_keys(page, live_server, workers):
     expect(page.locator("form.pair")).to_have_attribute("data-seen", "")
     page.keyboard.press("ArrowUp")
     expect(status).to_contain_text("All pairs of this batch are answered")
-    eventually(said, [("pair", (1.0, -1.0)), ("pair", (-1.0, -1.0))])
-    eventually(Rating.objects.filter(undone_at__isnull=False).count, 1)
+    eventually(page, said, [("pair", (1.0, -1.0)), ("pair", (-1.0, -1.0))])
+    eventually(page, Rating.objects.filter(undone_at__isnull=False).count, 1)
     assert page.evaluate("history.length") == before  # Back leads to the batch, not to an answer
     page.get_by_role("button", name="Next batch").click()
     expect(page.get_by_role("link", name="2", exact=True)).to_have_attribute("aria-current", "page")

@@ -67,7 +67,7 @@ def test_a_journey_with_script(page, live_server, workers):
     expect(third.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
 
     session = Session.objects.get()
-    eventually(lambda: selectors.rating_counts(session), (2, 1))
+    eventually(page, lambda: selectors.rating_counts(session), (2, 1))
     expect(page.locator("#counts")).to_have_text("2 good, 1 bad so far")
     page.reload()
     expect(second.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
@@ -101,7 +101,7 @@ def test_without_form_submit_a_vote_redraws_its_tile(page, live_server, workers)
     expect(tile).not_to_have_attribute("data-candidate", before, timeout=30_000)
     expect(tile.get_by_role("img")).to_be_visible()
     expect(page.get_by_role("status")).to_contain_text("4 of 4 images", timeout=30_000)
-    eventually(Rating.objects.count, 1)
+    eventually(page, Rating.objects.count, 1)
 
 
 def test_a_journey_without_script(page_without_script, live_server, workers):
@@ -121,7 +121,7 @@ def test_a_journey_without_script(page_without_script, live_server, workers):
         page.get_by_role("group", name=name, exact=True).get_by_role("checkbox").check()
     page.get_by_role("button", name="Submit batch").click()
     expect(page.get_by_role("link", name="2", exact=True)).to_have_attribute("aria-current", "page")
-    eventually(lambda: selectors.rating_counts(Session.objects.get()), (2, 0))
+    eventually(page, lambda: selectors.rating_counts(Session.objects.get()), (2, 0))
     expect(page.get_by_role("status")).to_contain_text("4 of 4 images", timeout=60_000)
 
 
