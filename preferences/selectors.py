@@ -41,15 +41,11 @@ BUTTONS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Button:
-    """One thing that can be said of a tile; pressed again it is taken back."""
+    """One thing that can be said of a tile."""
 
     word: str
     is_pressed: bool
     place: int = 0  # in a ranking, from 1
-
-    @property
-    def value(self) -> str:
-        return "none" if self.is_pressed else self.word
 
     @property
     def label(self) -> str:
@@ -77,6 +73,10 @@ class Tile:
         return self.candidate.slot
 
     @property
+    def is_rated(self) -> bool:
+        return any(button.is_pressed for button in self.asked)
+
+    @property
     def asked(self) -> list[Button]:
         """The buttons of the session's way of asking."""
         return [
@@ -95,6 +95,11 @@ class BatchView:
     worker_error: str
     learned: OptimizerState | None  # note and metrics of the session's last proposal
     newest: int  # number of the session's newest batch
+    read_at: datetime  # it shows all that was saved before
+
+    @property
+    def is_newest(self) -> bool:
+        return self.batch.number == self.newest
 
     @property
     def session(self) -> Session:
@@ -122,8 +127,12 @@ class BatchView:
 
     @property
     def seconds_left(self) -> int | None:
-        """An estimate from the pictures drawn so far; None before the first two forward passes."""
-        times = sorted(t.candidate.drawn_at for t in self.tiles if t.candidate.drawn_at is not None)
+        """An estimate from the pictures drawn so far; None before the first two forward passes.
+
+        Those that were there before the batch was asked for again say nothing of it: a person looked at them first.
+        """
+        moments = (tile.candidate.drawn_at for tile in self.tiles)
+        times = sorted(moment for moment in moments if moment is not None and moment > self.batch.enqueued_at)
         left = self.total - self.drawn - self.failed
         if not self.batch.is_active or len(times) < 2 or times[0] == times[-1] or not left:
             return None
@@ -151,6 +160,7 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
 
     Raises Batch.DoesNotExist, for another's batch as well.
     """
+    read_at = timezone.now()
     worker = Worker.objects.order_by("-seen_at")
     same = Batch.objects.filter(session=OuterRef("session")).order_by("-number")
     # Of the newest batch that has one, so that none is read of all that went before.
@@ -183,6 +193,7 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
         if batch.learned_note is None
         else OptimizerState(note=batch.learned_note, metrics=batch.learned_metrics),
         newest=batch.newest,
+        read_at=read_at,
     )
 
 
@@ -231,10 +242,11 @@ def next_pair(batch: Batch) -> tuple[Pair | None, int]:
         candidate__in=[one.pk for one in left],
     )
     answers: dict[int, dict[int, float]] = {}
-    for rating, kind, candidate, value in items.values_list("rating_id", "rating__kind", "candidate_id", "value"):
+    rows = items.order_by("rating_id").values_list("rating_id", "rating__kind", "candidate_id", "value")
+    for rating, kind, candidate, value in rows:
         answers.setdefault(rating, {})[candidate] = -1.0 if kind == Rating.Kind.SKIP else value
     by_pair = {frozenset(said): said for said in answers.values()}
-    total = max(0, len(left) - 1)
+    answered, most = len(by_pair), len(left) - 1  # each answer leaves one picture less, or two
     while len(left) > 1:
         winners = []
         for i in range(0, len(left), 2):
@@ -243,11 +255,12 @@ def next_pair(batch: Batch) -> tuple[Pair | None, int]:
             if len(two) == 1:
                 winners += two
             elif said is None:
-                return Pair(two[0], two[1], len(answers), total, uuid.uuid4()), len(answers)
+                return Pair(two[0], two[1], answered, answered + most, uuid.uuid4()), answered
             else:
+                most -= 1
                 winners += [max(two, key=lambda one: said[one.pk])] if max(said.values()) >= 0 else []
         left = winners
-    return None, len(answers)
+    return None, answered
 
 
 def pending_candidates(batch_id: int) -> list[Candidate]:

@@ -31,13 +31,26 @@ class NotAllowed(Exception):
 
 @transaction.atomic
 def start_session(owner: User, session_id: uuid.UUID, fields: Mapping[str, Any]) -> Session:
-    """Make a session with its first batch. A second call with the same id changes nothing."""
+    """Make a session with its first batch. A second call with the same id and fields gives the same session.
+
+    The same id with other fields is a form that was filled in again after Back: that makes a session of its own.
+    """
+    used = Session.objects.filter(pk=session_id).first()
+    if used is not None and not (used.owner_id == owner.pk and _was_started_with(used, fields)):
+        # Told from what is asked for, so that this form sent twice is one session too.
+        session_id = uuid.uuid5(session_id, repr((owner.pk, sorted(fields.items()))))
     session, created = Session.objects.get_or_create(
         id=session_id, owner=owner, defaults={**fields, "seed": secrets.randbits(62)}
     )
     if created:
         _add_batch(session, 1)
     return session
+
+
+def _was_started_with(session: Session, fields: Mapping[str, Any]) -> bool:
+    """The controls may have been changed since; the first batch keeps them as they were."""
+    as_it_was = session.batches.get(number=1).controls()
+    return all(as_it_was.get(name, getattr(session, name)) == value for name, value in fields.items())
 
 
 def update_controls(session: Session, values: Mapping[str, Any]) -> None:
@@ -163,7 +176,7 @@ def _end_search(search: Search, state: str) -> None:
 
 @transaction.atomic
 def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | None:
-    """Say one of Rating.WORDS of one picture, or “none” (take it back).
+    """Say one of Rating.WORDS of one picture, or “none” (take it back). What is said already is not said again.
 
     With Form Submit off the rated slot is drawn anew, or after “best” and the last “next” the next batch: what to
     enqueue is returned, otherwise None. The same form token twice is one event. Raises NotAllowed for a picture that
@@ -173,15 +186,21 @@ def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | Non
     session = batch.session
     if candidate.state != Candidate.State.READY:
         raise NotAllowed("This picture is not there yet: rate it when it has been drawn.")
-    if Rating.objects.filter(form_token=form_token).exists():
-        return None
     if value == "none":
         _undo(candidate)
         return None
     kind, number = Rating.WORDS[value]
+    said = {"kind": kind, "items__candidate": candidate.pk, "items__value": number}
+    sent = Rating.objects.filter(form_token=form_token).first()
+    if sent is not None:
+        if Rating.objects.filter(pk=sent.pk, **said).exists():
+            return None
+        form_token = uuid.uuid4()  # a page from before: its form was used, and says something else now
     if kind in Rating.OF_ONE_AMONG_OTHERS:
         return _choose(session, batch, candidate, kind, form_token)
-    _add_rating(session, candidate.pk, number, form_token, candidate.drawn_at, kind)
+    words = RatedCandidate.objects.filter(counts.OF_ITSELF, candidate=candidate, rating__undone_at__isnull=True)
+    if words.order_by("-rating_id").values_list("rating__kind", "value").first() != (kind, number):
+        _add_rating(session, candidate.pk, number, form_token, candidate.drawn_at, kind)
     is_newest = not session.batches.filter(number__gt=batch.number).exists()
     if session.form_submit or batch.state == Batch.State.FAILED or not is_newest:
         return None
@@ -244,38 +263,6 @@ def _choose(session: Session, batch: Batch, best: Candidate, kind: str, token: u
         )
     is_complete = kind == Rating.Kind.BEST or len(others) <= 1
     return submit_batch(session, batch.number, [], []) if is_complete and not session.form_submit else None
-
-
-@transaction.atomic
-def compare(batch: Batch, first: int, second: int, answer: str, form_token: uuid.UUID) -> None:
-    """Say one of Rating.ANSWERS of two candidates (ids) of a batch. The same form token twice is one event.
-
-    Raises NotAllowed for pictures that are not there.
-    """
-    Batch.objects.select_for_update().get(pk=batch.pk)
-    if Rating.objects.filter(form_token=form_token).exists():
-        return
-    if first == second or batch.shown().filter(pk__in=(first, second)).count() < 2:
-        raise NotAllowed("These two pictures are not both in this batch: reload the page.")
-    kind, of_first, of_second = Rating.ANSWERS[answer]
-    with counts.kept(batch.session_id, (first, second)):
-        rating = Rating.objects.create(
-            session_id=batch.session_id, kind=kind, form_token=form_token, shown_at=batch.finished_at
-        )
-        RatedCandidate.objects.create(rating=rating, candidate_id=first, value=of_first)
-        RatedCandidate.objects.create(rating=rating, candidate_id=second, value=of_second)
-
-
-@transaction.atomic
-def undo_compare(batch: Batch) -> None:
-    """Take back the last answer about a pair of this batch, if there is one."""
-    Batch.objects.select_for_update().get(pk=batch.pk)
-    shown = list(batch.shown().values_list("pk", flat=True))
-    answers = Rating.objects.filter(kind__in=Rating.OF_TWO_PICTURES, items__candidate__in=shown)
-    last = answers.filter(undone_at__isnull=True).order_by("-pk").first()
-    if last is not None:
-        with counts.kept(batch.session_id, last.items.values_list("candidate_id", flat=True)):
-            Rating.objects.filter(pk=last.pk).update(undone_at=timezone.now())
 
 
 def _undo(candidate: Candidate) -> None:

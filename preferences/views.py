@@ -3,6 +3,8 @@
 import json
 import os
 import uuid
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -14,12 +16,28 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from generation import installed
-from preferences import paging, selectors, services, tasks
+from preferences import comparing, paging, selectors, services, tasks
 from preferences.forms import BatchRatingsForm, CompareForm, ControlsForm, RatingForm, SessionForm
 from preferences.models import Batch, Candidate, Session
+
+
+def post_or_back(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A refusal stands at the address of the form: read again, or typed, it leads to the page that has the form."""
+
+    @require_http_methods(["GET", "HEAD", "POST"])
+    @wraps(view)
+    def answer(request: HttpRequest, **place: Any) -> HttpResponse:
+        if request.method == "POST":
+            return view(request, **place)
+        if "candidate_id" in place:
+            candidate = _candidate(request, place["candidate_id"])
+            return redirect(_batch_url(candidate.batch) + f"#tile-{candidate.slot}")
+        return redirect("batch" if "number" in place else "session", **place)
+
+    return answer
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -75,7 +93,6 @@ def _session_page(
         "learned": view.learned,
         "search": selectors.last_search(view.session),
         "batch_numbers": paging.batch_numbers(view.batch.number, view.newest),
-        "is_newest": view.batch.number == view.newest,
     }
 
 
@@ -88,7 +105,13 @@ def progress(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpRe
     news = _news(view, request.GET.get("after", ""))
     if not view.batch.is_active:  # the last poll: what this batch was proposed from takes the place of what was known
         news["learned"] = view.learned
-    return render(request, "preferences/progress.html", news)
+    return _dated(render(request, "preferences/progress.html", news), view)
+
+
+def _dated(response: HttpResponse, view: selectors.BatchView) -> HttpResponse:
+    """Answers may overtake each other: the page takes none that was read before what it shows (microseconds)."""
+    response["X-Read-At"] = str(int(view.read_at.timestamp() * 1e6))
+    return response
 
 
 def _news(view: selectors.BatchView, after: str) -> dict[str, Any]:
@@ -102,13 +125,10 @@ def _news(view: selectors.BatchView, after: str) -> dict[str, Any]:
     return {"view": view, "session": view.session, "tiles": view.drawn_after(moment) + view.previewed}
 
 
-@require_POST
+@post_or_back
 def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
-    """Good, bad, or neither. With script nothing is re-rendered: an event tells the tile its new state."""
-    try:
-        candidate = selectors.candidate_of(request.user, candidate_id)
-    except Candidate.DoesNotExist as error:
-        raise Http404("There is no such picture.") from error
+    """Good, bad, or neither. With script the tile knows its state already; only places in a ranking are told."""
+    candidate = _candidate(request, candidate_id)
     batch = candidate.batch
     form = RatingForm(request.POST)
     if not form.is_valid():
@@ -130,10 +150,10 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
     # The page says up to when it shows the tiles, so that what was drawn meanwhile comes along and is not skipped.
     good, bad = selectors.rating_counts(view.session)
     news = _news(view, request.POST.get("after", "")) | {"is_rating": True, "good": good, "bad": bad}
-    response = render(request, "preferences/progress.html", news)
+    response = _dated(render(request, "preferences/progress.html", news), view)
     labels = {tile.candidate.pk: button.label for tile in view.tiles for button in tile.asked if button.word == "next"}
-    event = {"candidate": candidate.pk, "rating": value, "token": str(uuid.uuid4()), "places": labels}
-    response["HX-Trigger"] = json.dumps({"rated": event})
+    if labels:
+        response["HX-Trigger-After-Swap"] = json.dumps({"placed": labels})
     return response
 
 
@@ -146,7 +166,7 @@ def pairs(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpRespo
         if not form.is_valid():
             return _refuse(request, "This answer could not be read: reload the page and try again.")
         try:
-            services.compare(view.batch, **form.cleaned_data)
+            comparing.compare(view.batch, **form.cleaned_data)
         except services.NotAllowed as error:
             return _refuse(request, str(error), status=409)
         return redirect("pairs", session_id, number)
@@ -155,13 +175,13 @@ def pairs(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpRespo
     return render(request, "preferences/pairs.html", page)
 
 
-@require_POST
+@post_or_back
 def undo_pair(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
-    services.undo_compare(_batch_view(request, session_id, number).batch)
+    comparing.undo_compare(_batch_view(request, session_id, number).batch)
     return redirect("pairs", session_id, number)
 
 
-@require_POST
+@post_or_back
 def submit(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
     """Close the batch, with the ratings of the whole-batch form if there are any, and go on to the next."""
     view = _batch_view(request, session_id, number)
@@ -173,10 +193,10 @@ def submit(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResp
     except services.NotAllowed as error:
         return _refuse(request, str(error), status=409)
     tasks.enqueue(following.pk)
-    return redirect("session", session_id)
+    return redirect(reverse("session", args=[session_id]) + "#tile-1")  # where the eye goes, the focus goes
 
 
-@require_POST
+@post_or_back
 def retry(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
     view = _batch_view(request, session_id, number)
     try:
@@ -186,7 +206,7 @@ def retry(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpRespo
     return redirect("batch", session_id, number)
 
 
-@require_POST
+@post_or_back
 def controls(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     """Change what the next batch will use."""
     view = _batch_view(request, session_id, None)
@@ -215,7 +235,7 @@ def search(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     return response
 
 
-@require_POST
+@post_or_back
 def stop_search(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     services.stop_search(_batch_view(request, session_id, None).session)
     return redirect("search", session_id)
@@ -238,6 +258,13 @@ def _batch_view(request: HttpRequest, session_id: uuid.UUID, number: int | None)
         return selectors.batch_view(request.user, session_id, number)
     except Batch.DoesNotExist as error:
         raise Http404("There is no such session or batch; the list shows yours.") from error
+
+
+def _candidate(request: HttpRequest, candidate_id: int) -> Candidate:
+    try:
+        return selectors.candidate_of(request.user, candidate_id)
+    except Candidate.DoesNotExist as error:
+        raise Http404("There is no such picture.") from error
 
 
 def _batch_url(batch: Batch) -> str:

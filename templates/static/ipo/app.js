@@ -6,28 +6,6 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && ["progress", "search"].includes(event.target.id)) event.preventDefault();
 });
 
-// A rated tile is not rendered anew under the user's hand: it only learns its new state.
-document.addEventListener("rated", ({ detail }) => {
-  const tile = document.querySelector(`[data-candidate="${detail.candidate}"]`);
-  if (!tile) return;
-  if (detail.rating === "best") for (const other of document.querySelectorAll(".tile.best")) say(other, "none");
-  say(tile, detail.rating);
-  for (const [candidate, label] of Object.entries(detail.places)) {
-    const button = document.querySelector(`[data-candidate="${candidate}"] [data-rating=next]`);
-    if (button) button.textContent = label;
-  }
-  tile.querySelector("[name=form_token]").value = detail.token;
-});
-function say(tile, rating) {
-  if (rating !== "next") tile.classList.remove("good", "bad", "best"); // a place stands beside other words
-  if (["good", "bad", "best"].includes(rating)) tile.classList.add(rating);
-  for (const button of tile.querySelectorAll("[data-rating]")) {
-    const pressed = button.dataset.rating === rating;
-    button.setAttribute("aria-pressed", String(pressed));
-    button.value = pressed ? "none" : button.dataset.rating;
-  }
-}
-
 // What a search has found goes into its boxes.
 document.addEventListener("found", ({ detail }) => {
   for (const box of document.querySelectorAll(".controls input")) if (box.id in detail) box.value = detail[box.id];
@@ -55,7 +33,7 @@ document.addEventListener("keydown", (event) => {
   const named = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (named) {
     event.preventDefault();
-    return named.click();
+    return event.repeat || named.click(); // a key that is held says a thing once
   }
   const tiles = [...document.querySelectorAll(".tile.ready")];
   if (!tiles.length) return;
@@ -69,7 +47,7 @@ document.addEventListener("keydown", (event) => {
   }
   const rating = { g: "good", b: "bad", t: "best", n: "next" }[event.key] || event.key;
   const button = tiles[Math.max(here, 0)].querySelector(`[data-rating="${CSS.escape(rating)}"]`);
-  if (!button) return;
+  if (!button || event.repeat) return;
   button.focus();
   button.click();
 });
