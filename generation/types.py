@@ -34,10 +34,13 @@ class ModelSpec:
     prompt_tokens: int = 77  # of the prompt that the model reads, and hidden_size numbers for each
     pooled_size: int = 0  # of the embedding of the prompt as a whole, where the model has one
     scheduler: Literal["own", "lcm"] = "own"
+    sampler: str = ""  # its usual name, for the texts in a PNG
     quantization: Literal["", "nf4"] = ""  # of the large parts, once, and then kept; by bitsandbytes
     # All parts in one file, as Forge and ComfyUI have it: a path, or owner/name/file of a Hugging Face repository.
     # Configurations, tokenizers and scheduler are then taken from `source`.
     single_file: str = ""
+    # Where some of those are another model's: a JSON file that says, for each file, which of its settings differ.
+    changes: str = ""
     latent_channels: int = 4
     latent_downsampling: int = 8
     largest_side: int = 1024
@@ -48,6 +51,8 @@ class ModelSpec:
     curation_size: int = 8
     needs_cuda: bool = False
     memory_gb: float = 0.0  # of the GPU, or of the machine where it needs none, to draw one picture; 0 = not known
+    download_gb: float = 0.0  # what is fetched for it; 0 = not known
+    kept_gb: float = 0.0  # what is kept beside that, quantised or converted
     preview_vae: str = ""  # a tiny autoencoder (folder, or Hugging Face id) that shows what is being drawn
     variant: str = ""  # of the weights' files, where there are several, as "fp16"
     is_gated: bool = False  # its licence must be accepted before the weights can be downloaded

@@ -106,6 +106,8 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
                 chosen = choosing.choose(of_slot, eye, liked)
                 _take(candidate, tried[chosen.place], chosen.score, where)
                 saver.add(candidate, of_slot[chosen.place], chosen.looks)
+            if eye.problem:
+                leases.add_to_note(lease, eye.problem)
             if not saver.save():
                 return
 

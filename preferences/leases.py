@@ -90,6 +90,16 @@ def store_proposal(
     return True
 
 
+def add_to_note(lease: Lease, sentences: str) -> None:
+    """Add to what the page says of the batch's latest proposal, once; nothing happens where the lease was lost."""
+    with transaction.atomic():
+        if lease.rows().select_for_update().exists():
+            state = OptimizerState.objects.filter(batch_id=lease.batch_id).last()
+            if state is not None and sentences not in state.note:
+                state.note = f"{state.note} {sentences}".strip()
+                state.save(update_fields=["note"])
+
+
 @dataclass(frozen=True)
 class Drawn:
     """A candidate, whose vector is the chosen one, and its files; or the sentence that says why there are none.

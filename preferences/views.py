@@ -282,4 +282,5 @@ def models(request: HttpRequest) -> HttpResponse:
         for key, spec in settings.IPO_MODELS.items()
     ]
     context = {"rows": rows, "workers": workers, "has_token": bool(os.environ.get("HF_TOKEN"))}
+    context["free_gb"] = installed.free_gb()
     return render(request, "preferences/models.html", context)
