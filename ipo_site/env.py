@@ -124,7 +124,7 @@ LEASE_SECONDS = _number("IPO_LEASE_SECONDS", 60, 1, 86_400)
 SWEEP_SECONDS = _number("IPO_SWEEP_SECONDS", 10, 1, 86_400)
 
 # The libraries that fetch models read HF_TOKEN themselves; the predecessor's users have it under another name.
-if os.environ.get("HUGGINGFACE_HUB_TOKEN"):
-    os.environ.setdefault("HF_TOKEN", os.environ["HUGGINGFACE_HUB_TOKEN"])
+if os.environ.get("HUGGINGFACE_HUB_TOKEN") and not os.environ.get("HF_TOKEN"):
+    os.environ["HF_TOKEN"] = os.environ["HUGGINGFACE_HUB_TOKEN"]
 # Its remarks on what is not installed are of no use to a user; errors still show.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -133,7 +133,7 @@ def fill(size: Size) -> None:
         )
         cursor.execute(
             "INSERT INTO preferences_ratedcandidate (rating_id, candidate_id, value)"
-            f" SELECT {FAR} + c.id, c.id, CASE WHEN c.id % 3 = 0 THEN 1 ELSE -1 END {unrated}"
+            f" SELECT {FAR} + c.id, c.id, CASE WHEN c.slot % 3 = 0 THEN -1 ELSE 1 END {unrated}"
         )
         _copy(
             cursor,
