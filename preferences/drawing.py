@@ -74,6 +74,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
     manager.ensure_ready(spec, batch.server, lost.is_set)
     eye = choosing.Eye(spec, manager)
     known: training.TrainingSet | None = None
+    liked: choosing.Liked | None = None
     with Saver(batch, lease) as saver:
         # Between two steps of a pass what is encoded of the last one is saved: the page shows it that much earlier.
         def on_step(done: int, of: int) -> None:
@@ -91,12 +92,13 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
                 continue
             where = _where(batch, spec)
             unproposed = [candidate for candidate in pending if candidate.vector is None]
-            if known is None or unproposed:
+            # What is drawn once more has its vector, and there is nothing to choose.
+            if unproposed or (known is None and any(one.alternatives for one in pending)):
                 leases.renew_lease(lease, Batch.Phase.LEARNING)
                 known = training.training_set(batch.session, where.geometry.dimension)
                 liked = choosing.liked(batch, spec, known)
-            if unproposed and not _propose(batch, where, lease, unproposed, known, liked):
-                return
+                if unproposed and not _propose(batch, where, lease, unproposed, known, liked):
+                    return
             leases.renew_lease(lease, Batch.Phase.GENERATING)
             request = replace(_request(batch), on_step=on_step, should_stop=lost.is_set)
             at_once = batch.inference_batch or manager.fastest_size(spec, request, batch.server)
@@ -156,7 +158,10 @@ def _propose(
     draws = 1 if liked is None else batch.draws_per_picture
     # Seeded by what identifies the proposal, so that a worker that takes over proposes the same again.
     first = candidates[0]
-    rng = np.random.default_rng([batch.session.seed, batch.number, first.slot, first.attempt])
+    # What failed before is proposed otherwise: most likely the same vectors would fail again.
+    earlier = batch.optimizer_states.count()
+    seeds = [batch.session.seed, batch.number, first.slot, first.attempt] + [earlier] * (earlier > 0)
+    rng = np.random.default_rng(seeds)
     state: Any = rng.bit_generator.state
     proposal = propose(
         Feedback(known.X - where.anchor, known.judgments, where.shape),

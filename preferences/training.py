@@ -64,7 +64,8 @@ def training_set(session: Session, dimension: int, at: datetime | None = None) -
         "rating_id", "rating__kind", "candidate_id", "value", "candidate__batch__number"
     )
     vectors: dict[int, npt.NDArray[np.float32]] = {}
-    drawn = Candidate.objects.filter(rated__in=said, state=Candidate.State.READY).distinct().order_by("pk")
+    # What is drawn again at the moment has its picture and its vector still.
+    drawn = Candidate.objects.filter(rated__in=said).exclude(image="").distinct().order_by("pk")
     for pk, vector in drawn.values_list("pk", "vector"):
         vectors[pk] = np.frombuffer(bytes(vector or b""), "<f4")
     row = {pk: number for number, pk in enumerate(vectors)}

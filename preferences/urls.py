@@ -16,5 +16,6 @@ urlpatterns = [
     path("s/<uuid:session_id>/<int:number>/pairs/undo", views.undo_pair, name="undo_pair"),
     path("s/<uuid:session_id>/<int:number>/retry", views.retry, name="retry"),
     path("candidates/<int:candidate_id>/rate", views.rate, name="rate"),
+    path("candidates/<int:candidate_id>/again", views.draw_again, name="draw_again"),
     path("candidates/<int:candidate_id>/<str:kind>", views.picture, name="picture"),
 ]

@@ -14,12 +14,12 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpRe
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.cache import patch_cache_control
 from django.utils.dateparse import parse_datetime
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods
 
 from generation import installed
-from preferences import comparing, paging, selectors, services, tasks
+from preferences import comparing, files, paging, redrawing, selectors, services, tasks
 from preferences.forms import BatchRatingsForm, CompareForm, ControlsForm, RatingForm, SessionForm
 from preferences.models import Batch, Candidate, Session
 
@@ -200,10 +200,21 @@ def submit(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResp
 def retry(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
     view = _batch_view(request, session_id, number)
     try:
-        tasks.enqueue(services.retry_batch(view.session, number).pk)
+        tasks.enqueue(redrawing.retry_batch(view.session, number).pk)
     except services.NotAllowed as error:
         return _refuse(request, str(error), status=409)
     return redirect("batch", session_id, number)
+
+
+@post_or_back
+def draw_again(request: HttpRequest, candidate_id: int) -> HttpResponse:
+    """The same picture once more, from its vector: its file is lost, or looks wrong."""
+    candidate = _candidate(request, candidate_id)
+    try:
+        tasks.enqueue(redrawing.draw_again(candidate).pk)
+    except services.NotAllowed as error:
+        return _refuse(request, str(error), status=409)
+    return redirect(_batch_url(candidate.batch) + f"#tile-{candidate.slot}")
 
 
 @post_or_back
@@ -242,15 +253,26 @@ def stop_search(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
 
 
 @require_GET
-@cache_control(private=True, max_age=31_536_000, immutable=True)
 def picture(request: HttpRequest, candidate_id: int, kind: str) -> HttpResponseBase:
-    """The PNG, the thumbnail or the preview of one of the user's own candidates; each address stands for one file."""
+    """The PNG, the thumbnail or the preview of one of the user's own candidates.
+
+    An address that says when it was drawn (?v=) stands for one file.
+    """
+    candidate = _candidate(request, candidate_id)
+    found = {"image": candidate.image, "thumbnail": candidate.thumbnail, "preview": candidate.preview}.get(kind)
+    if not found:
+        raise Http404("There is no such picture.")
+    name = found.name or ""
+    problem = "" if kind == "preview" else files.problem(name)  # of a preview the next one is never far
+    if problem:
+        raise Http404(f"{problem} Its tile lets you draw it again.")
     try:
-        candidate = selectors.candidate_of(request.user, candidate_id)
-        file = {"image": candidate.image, "thumbnail": candidate.thumbnail, "preview": candidate.preview}[kind]
-        return FileResponse(default_storage.open(file.name or "", "rb"))
-    except (Candidate.DoesNotExist, KeyError, FileNotFoundError, IsADirectoryError) as error:
-        raise Http404("There is no such picture.") from error
+        response = FileResponse(default_storage.open(name, "rb"))
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise Http404(files.MISSING) from error
+    lasting = {"max_age": 31_536_000, "immutable": True} if "v" in request.GET else {"max_age": 300}
+    patch_cache_control(response, private=True, **lasting)
+    return response
 
 
 def _batch_view(request: HttpRequest, session_id: uuid.UUID, number: int | None) -> selectors.BatchView:

@@ -17,6 +17,7 @@ from django.db import connection
 from django.db.models import Max, Model
 from django.utils import timezone
 
+from generation import images
 from ipo_site.middleware import local_user
 from preferences import counts, services
 from preferences.models import (
@@ -158,9 +159,11 @@ def fill(size: Size) -> None:
 
 def write_files(pictures: int) -> None:
     """The files of a batch; all batches have the same."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    encoded = images.encode(noise)
     for slot in range(1, pictures + 1):
-        for kind in ("png", "webp"):
-            default_storage.save(f"{slot}.{kind}", ContentFile(bytes(10_000)))
+        default_storage.save(f"{slot}.png", ContentFile(encoded.png))
+        default_storage.save(f"{slot}.webp", ContentFile(encoded.thumbnail))
 
 
 def _play(pictures: int) -> Session:
