@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal, Self, get_type_hints
+from typing import Annotated, Literal, Self, cast, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -94,7 +94,7 @@ def bounds(name: str) -> tuple[float, float]:
     """The smallest and the largest value of a number in a model's entry."""
     hint = get_type_hints(ModelSpec, include_extras=True)[name]
     (limits,) = (one for one in hint.__metadata__ if isinstance(one, Interval))
-    return limits.ge, limits.le
+    return cast(tuple[float, float], (limits.ge, limits.le))
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ def post_or_back(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
     @wraps(view)
     def answer(request: HttpRequest, **place: Any) -> HttpResponse:
         if request.method == "POST":
-            return view(request, **place)
+            answered: HttpResponse = view(request, **place)
+            return answered
         if "candidate_id" in place:
             candidate = _candidate(request, place["candidate_id"])
             return redirect(_batch_url(candidate.batch) + f"#tile-{candidate.slot}")

@@ -248,7 +248,7 @@ def test_a_held_key_answers_one_pair(page, drawn):
 def test_a_pair_that_nobody_has_seen_is_not_answered(page, drawn):
     session = pairs(page, drawn)
     slow: list[Route] = []
-    page.route("**/image", lambda route: slow.append(route))  # the next pictures do not come yet
+    page.route("**/image", lambda route: slow.append(route))  # noqa: PLW0108 - its parameters are counted
     first = page.get_by_role("button", name="The left one")
     first.dblclick()
     expect(page.get_by_role("status")).to_contain_text("1 answered")
@@ -269,7 +269,7 @@ def test_a_pair_that_nobody_has_seen_is_not_answered(page, drawn):
 def test_an_answer_on_its_way_goes_along_with_next_batch(page, drawn):
     session = pairs(page, drawn)
     routes: list[Route] = []
-    page.route("**/pairs", lambda route: routes.append(route), times=1)
+    page.route("**/pairs", lambda route: routes.append(route), times=1)  # noqa: PLW0108 - its parameters are counted
     page.keyboard.press("ArrowLeft")
     eventually(page, lambda: len(routes), 1)
     page.get_by_role("button", name="Enough: next batch").click()
