@@ -31,12 +31,12 @@ def post_or_back(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
     @wraps(view)
     def answer(request: HttpRequest, **place: Any) -> HttpResponse:
         if request.method == "POST":
-            answered: HttpResponse = view(request, **place)
-            return answered
+            return view(request, **place)
         if "candidate_id" in place:
             candidate = _candidate(request, place["candidate_id"])
             return redirect(_batch_url(candidate.batch) + f"#tile-{candidate.slot}")
-        return redirect("batch" if "number" in place else "session", **place)
+        page: HttpResponse = redirect("batch" if "number" in place else "session", **place)
+        return page
 
     return answer
 
