@@ -138,7 +138,7 @@ def test_the_estimate_leaves_out_the_time_that_a_person_took(session, user):
     batch = session.batches.get()
     asked = timezone.now() - timedelta(seconds=25)
     Batch.objects.filter(pk=batch.pk).update(enqueued_at=asked, state=Batch.State.QUEUED)
-    first, second, third, fourth = batch.candidates.all()
+    first, second, third, _ = batch.candidates.all()
     for candidate, drawn_at in (
         (first, asked - timedelta(hours=1)),
         (second, asked + timedelta(seconds=10)),
