@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import APIResponse, Page, Route, expect
 
 from preferences import drawing, selectors, training
 from preferences.models import Rating, Session
@@ -25,30 +25,26 @@ def drawn(live_server, page, manager):
 
 
 class Slow:
-    """Keeps requests for a rating until they are let go. Answers: the server hears them, but the page does not yet."""
+    """Keeps the first requests of a kind until they are let go; or their answers: then the server has heard them."""
 
-    def __init__(self, page: Page, answers: bool = False, only_first: bool = True) -> None:
-        self.routes: list[Route] = []
-        self.answers: list = []
+    def __init__(self, page: Page, of: str = "**/rate", answers: bool = False, first: int = 1) -> None:
+        self.kept: list[tuple[Route, APIResponse | None]] = []
         self.keeps_answers = answers
         self.page = page
-        page.route("**/rate", self.keep, times=1 if only_first else None)
+        page.route(of, self.keep, times=first)
 
     def keep(self, route: Route) -> None:
-        if self.keeps_answers:
-            self.answers.append(route.fetch())
-        self.routes.append(route)
+        self.kept.append((route, route.fetch() if self.keeps_answers else None))
 
-    def wait(self, count: int = 1) -> None:
-        eventually(self.page, lambda: len(self.answers if self.keeps_answers else self.routes), count)
+    def wait(self) -> None:
+        eventually(self.page, lambda: bool(self.kept), True)
 
     def let_go(self) -> None:
-        for route, answer in zip(self.routes, self.answers or [None] * len(self.routes), strict=True):
+        for route, answer in self.kept:
             if answer is None:
                 route.continue_()
             else:
                 route.fulfill(response=answer)
-        self.routes.clear()
 
 
 def button(page, number: int, name: str = "Good"):
@@ -247,8 +243,7 @@ def test_a_held_key_answers_one_pair(page, drawn):
 
 def test_a_pair_that_nobody_has_seen_is_not_answered(page, drawn):
     session = pairs(page, drawn)
-    slow: list[Route] = []
-    page.route("**/image", lambda route: slow.append(route))  # noqa: PLW0108 - its parameters are counted
+    slow = Slow(page, "**/image", first=2)  # the next pictures do not come yet
     first = page.get_by_role("button", name="The left one")
     first.dblclick()
     expect(page.get_by_role("status")).to_contain_text("1 answered")
@@ -257,9 +252,7 @@ def test_a_pair_that_nobody_has_seen_is_not_answered(page, drawn):
     first.click()
     page.keyboard.press("ArrowRight")
     assert Rating.objects.count() == 1
-    for route in slow:
-        route.continue_()
-    page.unroute("**/image")
+    slow.let_go()
     expect(page.locator("form.pair")).to_have_attribute("data-seen", "")
     first.click()
     expect(page.get_by_role("status")).to_contain_text("2 answered")
@@ -268,12 +261,11 @@ def test_a_pair_that_nobody_has_seen_is_not_answered(page, drawn):
 
 def test_an_answer_on_its_way_goes_along_with_next_batch(page, drawn):
     session = pairs(page, drawn)
-    routes: list[Route] = []
-    page.route("**/pairs", lambda route: routes.append(route), times=1)  # noqa: PLW0108 - its parameters are counted
+    slow = Slow(page, "**/pairs")
     page.keyboard.press("ArrowLeft")
-    eventually(page, lambda: len(routes), 1)
+    slow.wait()
     page.get_by_role("button", name="Enough: next batch").click()
     assert session.batches.count() == 1
-    routes[0].continue_()
+    slow.let_go()
     expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
     assert Rating.objects.count() == 1
