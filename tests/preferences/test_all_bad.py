@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from generation import registry, spaces
-from preferences import drawing, services
+from preferences import comparing, drawing, services
 from preferences.learning.evidence import NOTHING_LIKED
 from preferences.models import Batch, Session
 from tests.factories import SessionFactory
@@ -67,7 +67,7 @@ def test_the_page_says_so_and_advises(client, manager, asking):
     one, two, three, four = batch.candidates.all()
     if asking == "pairs":
         for first, second in ((one, two), (three, four)):
-            services.compare(batch, first.pk, second.pk, "both_bad", uuid.uuid4())
+            comparing.compare(batch, first.pk, second.pk, "both_bad", uuid.uuid4())
     else:
         for candidate in (one, two, three, four):
             services.rate(candidate, "bad" if asking == "good_bad" else "2", uuid.uuid4())
