@@ -196,6 +196,8 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
             worker_error=Subquery(worker.values("error")[:1]),
             learned_note=Subquery(learned.values("note")[:1]),
             learned_metrics=Subquery(learned.values("metrics")[:1]),
+            learned_reason=Subquery(learned.values("reason")[:1]),
+            learned_at=Subquery(learned.values("created_at")[:1]),
             newest=Subquery(same.values("number")[:1]),
         )
     )
@@ -210,7 +212,12 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
         worker_error=batch.worker_error or "" if heard else "",
         learned=None
         if batch.learned_note is None
-        else OptimizerState(note=batch.learned_note, metrics=batch.learned_metrics),
+        else OptimizerState(
+            note=batch.learned_note,
+            metrics=batch.learned_metrics,
+            reason=batch.learned_reason,
+            created_at=batch.learned_at,
+        ),
         newest=batch.newest,
         read_at=read_at,
     )

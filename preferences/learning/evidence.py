@@ -17,8 +17,8 @@ NO_PREFERENCE = "no_preference"  # all were said to be as good as each other
 
 MANY = 12
 TRIED = 4  # random points for each that is kept
-# Start Radii: among embeddings. Mean pixel difference of the bundled model's pictures, beside 21.7 and 11.9 of a first
-# batch in PooledEmbed and PromptEmbed: 22.8 and 13.8 at 1.25, 27.6 and 17.0 at 1.5, where none had fallen apart.
+# In Start Radii, among embeddings. Mean pixel difference of the bundled model's pictures, beside 21.7 and 11.9 of a
+# first batch in PooledEmbed and PromptEmbed: 22.8 and 13.8 at 1.25, 27.6 and 17.0 at 1.5, where none had fallen apart.
 WIDER = 1.5
 RIGHT_ANGLE = 90.0  # further from the prompt's noise than this, noise comes closer together again
 REMEMBERED = 100  # bad pictures, the latest, from which new ones are kept away

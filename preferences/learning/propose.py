@@ -98,9 +98,9 @@ def propose(
         "good": float(good.sum()),
         "bad": float(bad.sum()),
         "judgments": float(len(feedback.judgments)),
-        "seconds_fit": seconds,
     }
     if model is not None:
+        counts["seconds_fit"] = seconds
         accuracy = held_out_accuracy(kind, feedback, config, SECONDS_TO_FIT - seconds)
         counts |= model.metrics() | ({"held_out_accuracy": accuracy} if np.isfinite(accuracy) else {})
     return Proposal(
