@@ -4,13 +4,17 @@ import uuid
 from typing import Any
 
 import factory
+import numpy as np
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from generation import images
 from ipo_site.middleware import local_user
 from preferences import services
 from preferences.models import Batch, Session
+
+GREY = np.full((64, 64, 3), 128, np.uint8)
 
 __all__ = ["SessionFactory", "finish", "local_user", "start_form"]
 
@@ -43,8 +47,8 @@ def finish(batch: Batch) -> Batch:
     for candidate in batch.candidates.filter(state="pending"):
         candidate.vector, candidate.state, candidate.drawn_at = bytes(16), "ready", now
         stem = f"batches/{batch.pk}/{candidate.slot:03d}-{candidate.attempt}"
-        candidate.image = default_storage.save(f"{stem}.png", ContentFile(b"a picture"))
-        candidate.thumbnail = default_storage.save(f"{stem}.webp", ContentFile(b"a small one"))
+        candidate.image = default_storage.save(f"{stem}.png", ContentFile(images.to_png(GREY)))
+        candidate.thumbnail = default_storage.save(f"{stem}.webp", ContentFile(images.to_thumbnail(GREY)))
         candidate.save()
     Batch.objects.filter(pk=batch.pk).update(state=Batch.State.READY, phase=Batch.Phase.DONE, finished_at=now)
     batch.refresh_from_db()

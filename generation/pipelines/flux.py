@@ -36,7 +36,7 @@ class Flux(Pipeline):
     def __init__(self, spec: ModelSpec, pipe: FluxPipeline, device: str) -> None:
         self.spec = spec
         self.pipe = pipe
-        self._t5 = pipe.text_encoder_2.to("cpu")
+        self.t5 = pipe.text_encoder_2.to("cpu")
         pipe.text_encoder_2 = None  # else the pipeline would take its device for its own
         pipe.to(device)
         self._encoded: OrderedDict[str, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
@@ -103,16 +103,16 @@ class Flux(Pipeline):
     def _reading(self) -> Iterator[torch.device]:
         """T5 where the pipeline is; in place of the transformer where there is no room for both."""
         device, transformer = self.pipe.device, self.pipe.transformer
-        makes_room = device.type == "cuda" and torch.cuda.mem_get_info(device)[0] < ROOM * bytes_of(self._t5)
+        makes_room = device.type == "cuda" and torch.cuda.mem_get_info(device)[0] < ROOM * bytes_of(self.t5)
         try:
             if makes_room:
                 transformer.to("cpu")
                 torch.cuda.empty_cache()
-            self.pipe.text_encoder_2 = self._t5.to(device)
+            self.pipe.text_encoder_2 = self.t5.to(device)
             yield device
         finally:
             self.pipe.text_encoder_2 = None
-            self._t5.to("cpu")
+            self.t5.to("cpu")
             if makes_room:
                 torch.cuda.empty_cache()
                 transformer.to(device)

@@ -87,7 +87,7 @@ def test_nf4_quantises_the_transformer_and_t5_and_little_else(spec, bitsandbytes
     flux = Flux.load(replace(spec, quantization="nf4"), "cpu")
     parts = {
         name: sum(isinstance(one, Linear4bit) for one in part.modules())
-        for name, part in (flux.pipe.components | {"text_encoder_2": flux._t5}).items()
+        for name, part in (flux.pipe.components | {"text_encoder_2": flux.t5}).items()
         if isinstance(part, torch.nn.Module)
     }
     assert {name for name, count in parts.items() if count} == {"transformer", "text_encoder_2"}
@@ -105,7 +105,7 @@ def test_t5_is_there_only_while_a_prompt_is_read(spec, monkeypatch):
 
     def spy(prompt, **options):
         if prompt is not None:  # the pipeline itself asks again, with the embeddings
-            assert flux.pipe.text_encoder_2 is flux._t5
+            assert flux.pipe.text_encoder_2 is flux.t5
             read.append(prompt)
         return encode(prompt, **options)
 
@@ -130,7 +130,7 @@ def test_where_there_is_no_room_the_transformer_leaves_for_t5(spec, monkeypatch)
     """As on a full card: "meta" stands for it, the one other place that every torch has."""
     flux = Flux.load(spec, "cpu")
     moves: list[tuple[str, str]] = []
-    for name, part in (("transformer", flux.pipe.transformer), ("t5", flux._t5)):
+    for name, part in (("transformer", flux.pipe.transformer), ("t5", flux.t5)):
         monkeypatch.setattr(part, "to", lambda place, name=name, part=part: moves.append((name, str(place))) or part)
     monkeypatch.setattr(type(flux.pipe), "device", property(lambda pipe: torch.device("cuda")))
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
@@ -141,7 +141,7 @@ def test_where_there_is_no_room_the_transformer_leaves_for_t5(spec, monkeypatch)
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 10**12))
         moves.clear()
         with flux._reading():
-            assert flux.pipe.text_encoder_2 is flux._t5
+            assert flux.pipe.text_encoder_2 is flux.t5
         assert moves == expected
 
 

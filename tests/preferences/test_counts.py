@@ -9,7 +9,7 @@ from pkgutil import iter_modules
 import pytest
 from django.db import connection
 
-from preferences import counts, migrations, services
+from preferences import comparing, counts, migrations, services
 from preferences.controls import Asking
 from preferences.models import Candidate, Rating, Session
 from tests.factories import SessionFactory, finish
@@ -34,9 +34,9 @@ def say_something(session: Session, chance: random.Random) -> str:
             services.rate(chance.choice(candidates), word, uuid.uuid4())
         elif what == "compare":
             two = chance.sample([one.pk for one in candidates], 2)
-            services.compare(batch, *two, chance.choice(list(Rating.ANSWERS)), uuid.uuid4())
+            comparing.compare(batch, *two, chance.choice(list(Rating.ANSWERS)), uuid.uuid4())
         elif what == "undo":
-            services.undo_compare(batch)
+            comparing.undo_compare(batch)
         elif what == "submit":
             good = chance.sample([one.pk for one in candidates], 1)
             services.submit_batch(session, batch.number, good, [])
@@ -78,9 +78,9 @@ def test_neither_good_nor_bad_is_rated_all_the_same(batch):
     first, second, third, fourth = batch.candidates.all()
     services.rate(first, "3", uuid.uuid4())
     services.rate(second, "best", uuid.uuid4())
-    services.compare(batch, third.pk, fourth.pk, "skip", uuid.uuid4())
+    comparing.compare(batch, third.pk, fourth.pk, "skip", uuid.uuid4())
     assert kept(batch.session) == {"good_count": 1, "bad_count": 0, "rated_count": 2}
-    services.compare(batch, third.pk, fourth.pk, "tie", uuid.uuid4())
+    comparing.compare(batch, third.pk, fourth.pk, "tie", uuid.uuid4())
     assert kept(batch.session)["rated_count"] == 4
 
 

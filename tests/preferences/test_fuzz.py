@@ -26,7 +26,7 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from preferences import drawing, forms, leases, services
+from preferences import comparing, drawing, forms, leases, services
 from preferences.models import Batch, Candidate, Rating, Session, Worker
 from tests.factories import SessionFactory, start_form
 
@@ -103,7 +103,7 @@ def known(manager, settings) -> Known:
     pairs = SessionFactory(asking="pairs", space="pooled_embed")
     drawing.draw_batch(pairs.batches.get().pk, manager, "gpu@a")
     one, two = pairs.batches.get().candidates.order_by("slot")[:2]
-    services.compare(pairs.batches.get(), one.pk, two.pk, "first", uuid.uuid4())
+    comparing.compare(pairs.batches.get(), one.pk, two.pk, "first", uuid.uuid4())
 
     without_files = SessionFactory(form_submit=False, asking="ranking")
     drawing.draw_batch(without_files.batches.get().pk, manager, "gpu@a")
