@@ -79,7 +79,7 @@ def test_every_weight_and_the_picture_are_those_of_the_file(base, tmp_path, monk
     for part in ("transformer", "text_encoder", "text_encoder_2", "vae"):
         ours = flux.t5 if part == "text_encoder_2" else getattr(flux.pipe, part)
         assert same(ours, getattr(pipe, part)), part
-    assert np.array_equal(drawn(flux), drawn(Flux(spec, pipe)))
+    assert np.array_equal(drawn(flux), drawn(Flux(spec, pipe, "cpu")))
 
 
 def test_several_blocks_in_the_dtype_of_the_model(base, tmp_path):
@@ -113,7 +113,7 @@ def test_packed_weights_stay_as_they_are(base, tmp_path, bitsandbytes_on_the_cpu
             else:
                 assert 0 < (found - expected).abs().mean() < 0.2 * expected.abs().mean(), name
     assert kept >= 20
-    found, whole = drawn(flux).astype(int), drawn(Flux(flux.spec, pipe)).astype(int)
+    found, whole = drawn(flux).astype(int), drawn(Flux(flux.spec, pipe, "cpu")).astype(int)
     assert np.abs(found - whole).mean() < np.abs(whole[0] - whole[1]).mean() / 2
 
 
@@ -236,7 +236,7 @@ def test_a_model_of_one_file_is_converted_once_and_drawn_with(base, tmp_path, bi
     write(pipe, file)
     spec = replace(tiny_flux.spec(str(base)), single_file=str(file), quantization="nf4")
     found = drawn(Flux.load(spec, "cpu")).astype(int)
-    whole = drawn(Flux(spec, pipe)).astype(int)
+    whole = drawn(Flux(spec, pipe, "cpu")).astype(int)
     assert np.abs(found - whole).mean() < np.abs(whole[0] - whole[1]).mean() / 2
     size = file.stat()
     file.write_bytes(b"damaged")

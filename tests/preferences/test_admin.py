@@ -88,8 +88,8 @@ def test_what_the_program_keeps_cannot_be_changed(client, rated, table):
     row, before = TABLES[table].objects.first(), all_rows()
     hostile = [dict.fromkeys(form_of(row), value) for value in HOSTILE]
     for change in ({"state": "running"}, {"state": "ready", "image": ""}, *hostile):
-        assert client.post(address(table, "change", row.pk), form_of(row) | change).status_code == 403
-        assert client.post(address(table, "add"), form_of(row) | change).status_code == 403
+        for where in (address(table, "change", row.pk), address(table, "add")):
+            assert client.post(where, form_of(row) | change).status_code in (400, 403)  # too large, or not allowed
     assert all_rows() == before
 
 
