@@ -1,9 +1,27 @@
+from typing import Any
+
+from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from preferences import paging, services
+from preferences.admin_lists import (
+    BoundedAdmin,
+    ReadOnlyAdmin,
+    WholeDeletion,
+    rows_link,
+    side_by_side,
+    thumbnail,
+)
+from preferences.controls import Controls
+from preferences.forms import ControlsForm
 from preferences.models import (
     Batch,
     Candidate,
@@ -16,136 +34,218 @@ from preferences.models import (
     Worker,
 )
 
+PICTURES_SHOWN = 50
 
-def thumbnail(candidate: Candidate | None) -> SafeString | str:
-    if candidate is None or not candidate.thumbnail:
-        return "-"
-    url = reverse("picture", args=[candidate.pk, "thumbnail"])
-    return format_html('<img src="{}" alt="{}" width="64" height="64" loading="lazy">', url, candidate)
+
+def _cover(batch: str) -> Subquery:
+    """The id of a picture of the batch whose id stands in this column of the outer query."""
+    ready = Candidate.objects.filter(batch=OuterRef(batch), state=Candidate.State.READY)
+    return Subquery(ready.order_by("slot").values("pk")[:1])
+
+
+class ModelFilter(admin.SimpleListFilter):
+    """The models that there are, rather than those in the table, which would be read from end to end."""
+
+    title = "model"
+    parameter_name = "model"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(key, spec.label) for key, spec in settings.IPO_MODELS.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Session]) -> QuerySet[Session]:
+        return queryset.filter(model=self.value()) if self.value() else queryset
+
+
+class SessionAdminForm(ControlsForm):
+    class Meta(ControlsForm.Meta):
+        fields = ("slot", *ControlsForm.Meta.fields)
 
 
 @admin.register(Session)
-class SessionAdmin(admin.ModelAdmin[Session]):
-    list_display = ("cover", "prompt", "slot", "model", "space", "owner", "created_at")
-    list_display_links = ("prompt",)
-    list_filter = ("model", "space", "value_model")
+class SessionAdmin(WholeDeletion, BoundedAdmin):
+    """Its name and its controls may change; all else is what its pictures were drawn with."""
+
+    form = SessionAdminForm
+    ordering = ("-created_at", "-id")
+    list_display = ("cover", "name", "slot", "model", "space", "owner", "created_at")
+    list_display_links = ("name",)
+    list_filter = (ModelFilter, "space", "value_model")
+    list_select_related = ("owner",)
     search_fields = ("prompt", "slot")
-    readonly_fields = ("id", "seed", "created_at")
+    goes_along = "With all batches, pictures, ratings and searches in it, and the files."
+    readonly_fields = (
+        "rows",
+        "prompt",
+        "negative_prompt",
+        "model",
+        "space",
+        "width",
+        "height",
+        "owner",
+        "id",
+        "seed",
+        "created_at",
+    )
+    fieldsets = (
+        (None, {"fields": ("rows", "slot", *readonly_fields[1:])}),
+        ("Controls for the next batch", {"fields": Controls.control_names()}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
+        rows: QuerySet[Session] = super().get_queryset(request).annotate(cover_id=paging.session_cover())
+        return rows
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # a session begins with its first batch: the start page makes both
+
+    def save_model(self, request: HttpRequest, obj: Session, form: ModelForm[Session], change: bool) -> None:
+        services.update_controls(obj, form.cleaned_data)
 
     @admin.display(description="")
     def cover(self, session: Session) -> SafeString | str:
-        rows = Candidate.objects.filter(batch__session=session, state=Candidate.State.READY)
-        return thumbnail(rows.order_by("-drawn_at").first())
+        return thumbnail(session.cover_id, session)  # type: ignore[attr-defined]
 
+    @admin.display(description="prompt")
+    def name(self, session: Session) -> str:
+        return session.title
 
-class CandidateInline(admin.TabularInline[Candidate, Batch]):
-    model = Candidate
-    fields = ("picture", "slot", "attempt", "state", "score", "distance", "error")
-    readonly_fields = fields
-    extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Batch | None = None) -> bool:
-        return False
-
-    @admin.display(description="picture")
-    def picture(self, candidate: Candidate) -> SafeString | str:
-        return thumbnail(candidate)
+    @admin.display(description="see also")
+    def rows(self, session: Session) -> SafeString:
+        page = format_html('<a href="{}">Its page</a>', reverse("session", args=[session.pk]))
+        tables = [("batch", "its batches"), ("rating", "its ratings"), ("search", "its searches")]
+        return side_by_side([page, *(rows_link(name, label, session=session.pk) for name, label in tables)])
 
 
 @admin.register(Batch)
-class BatchAdmin(admin.ModelAdmin[Batch]):
+class BatchAdmin(ReadOnlyAdmin):
     list_display = ("cover", "session", "number", "state", "phase", "created_at", "finished_at")
     list_display_links = ("session", "number")
     list_filter = ("state",)
-    readonly_fields = (
+    list_select_related = ("session",)
+    fields = (
+        "pictures",
+        "session",
+        "number",
+        "state",
+        "phase",
+        "error",
         "created_at",
         "enqueued_at",
         "finished_at",
         "lease_token",
         "lease_expires_at",
         "leased_by",
+        *Controls.control_names(),
     )
-    inlines = (CandidateInline,)
-    list_select_related = ("session",)
+    readonly_fields = ("pictures",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
+        rows: QuerySet[Batch] = super().get_queryset(request).annotate(cover_id=_cover("pk"))
+        return rows
 
     @admin.display(description="")
     def cover(self, batch: Batch) -> SafeString | str:
-        return thumbnail(batch.candidates.filter(state=Candidate.State.READY).first())
+        return thumbnail(batch.cover_id, batch)  # type: ignore[attr-defined]
+
+    @admin.display(description="pictures")
+    def pictures(self, batch: Batch) -> SafeString:
+        shown = batch.shown().order_by("slot").only("slot", "attempt")[:PICTURES_SHOWN]
+        every = rows_link("candidate", "all candidates", batch=batch.pk)
+        return side_by_side([*(thumbnail(one.pk, one) for one in shown), every])
 
 
 @admin.register(Candidate)
-class CandidateAdmin(admin.ModelAdmin[Candidate]):
+class CandidateAdmin(ReadOnlyAdmin):
     list_display = ("picture", "batch", "slot", "attempt", "state", "score", "distance", "drawn_at")
     list_display_links = ("batch", "slot")
     list_filter = ("state",)
-    raw_id_fields = ("batch",)
     list_select_related = ("batch",)
+    unread = ("vector", "alternatives")
 
     @admin.display(description="picture")
     def picture(self, candidate: Candidate) -> SafeString | str:
-        return thumbnail(candidate)
-
-
-class RatedCandidateInline(admin.TabularInline[RatedCandidate, Rating]):
-    model = RatedCandidate
-    fields = ("picture", "candidate", "value")
-    readonly_fields = ("picture",)
-    raw_id_fields = ("candidate",)
-    extra = 0
-
-    @admin.display(description="picture")
-    def picture(self, item: RatedCandidate) -> SafeString | str:
-        return thumbnail(item.candidate)
+        return thumbnail(candidate.pk if candidate.thumbnail else None, candidate)
 
 
 @admin.register(Rating)
-class RatingAdmin(admin.ModelAdmin[Rating]):
+class RatingAdmin(ReadOnlyAdmin):
     list_display = ("picture", "id", "session", "kind", "answered_at", "undone_at")
     list_display_links = ("id",)
     list_filter = ("kind",)
-    raw_id_fields = ("session",)
-    readonly_fields = ("answered_at",)
-    inlines = (RatedCandidateInline,)
+    list_select_related = ("session",)
+    fields = ("pictures", "session", "kind", "form_token", "shown_at", "answered_at", "undone_at")
+    readonly_fields = ("pictures",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Rating]:
+        best = RatedCandidate.objects.filter(rating=OuterRef("pk")).order_by("-value", "pk")
+        rows: QuerySet[Rating] = (
+            super().get_queryset(request).annotate(best_id=Subquery(best.values("candidate_id")[:1]))
+        )
+        return rows
 
     @admin.display(description="picture")
     def picture(self, rating: Rating) -> SafeString | str:
-        return thumbnail(rating.candidates.first())
+        return thumbnail(rating.best_id, rating)  # type: ignore[attr-defined]
+
+    @admin.display(description="pictures")
+    def pictures(self, rating: Rating) -> SafeString:
+        items = rating.items.order_by("-value", "pk")[:PICTURES_SHOWN]
+        return side_by_side(format_html("{} {}", thumbnail(one.candidate_id, one), f"{one.value:+g}") for one in items)
 
 
 @admin.register(Embedding)
-class EmbeddingAdmin(admin.ModelAdmin[Embedding]):
+class EmbeddingAdmin(ReadOnlyAdmin):
     list_display = ("picture", "candidate", "encoder")
     list_display_links = ("candidate",)
-    list_filter = ("encoder",)
-    raw_id_fields = ("candidate",)
+    list_select_related = ("candidate",)
+    fields = ("candidate", "encoder")
+    unread = ("vector", "candidate__vector", "candidate__alternatives")
 
     @admin.display(description="picture")
     def picture(self, embedding: Embedding) -> SafeString | str:
-        return thumbnail(embedding.candidate)
+        return thumbnail(embedding.candidate_id, embedding.candidate)
 
 
 @admin.register(OptimizerState)
-class OptimizerStateAdmin(admin.ModelAdmin[OptimizerState]):
+class OptimizerStateAdmin(ReadOnlyAdmin):
     list_display = ("picture", "batch", "value_model", "note", "created_at")
     list_display_links = ("batch",)
-    list_filter = ("value_model",)
-    raw_id_fields = ("batch",)
-    readonly_fields = ("created_at",)
+    list_select_related = ("batch",)
+    fields = ("batch", "value_model", "note", "metrics", "rng_state", "created_at")
+    unread = ("parameters",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OptimizerState]:
+        rows: QuerySet[OptimizerState] = super().get_queryset(request).annotate(cover_id=_cover("batch"))
+        return rows
 
     @admin.display(description="")
     def picture(self, state: OptimizerState) -> SafeString | str:
-        return thumbnail(state.batch.candidates.filter(state=Candidate.State.READY).first())
+        return thumbnail(state.cover_id, state.batch)  # type: ignore[attr-defined]
 
 
 @admin.register(Search)
-class SearchAdmin(admin.ModelAdmin[Search]):
+class SearchAdmin(ReadOnlyAdmin):
     list_display = ("id", "session", "state", "created_at", "finished_at", "error")
     list_filter = ("state",)
-    raw_id_fields = ("session",)
-    readonly_fields = ("created_at", "enqueued_at", "finished_at")
+    list_select_related = ("session",)
+    unread = ("trials",)
+    fields = ("session", "state", "wanted", "error", "created_at", "enqueued_at", "finished_at", "trials")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True  # a task that finds none stops
 
 
 @admin.register(Worker)
-class WorkerAdmin(admin.ModelAdmin[Worker]):
-    list_display = ("name", "state", "model", "seen_at", "error")
+class WorkerAdmin(ReadOnlyAdmin):
+    list_display = ("name", "state", "model", "device", "seen_at", "error")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True  # one that lives reports again
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class OwnerAdmin(WholeDeletion, UserAdmin[User]):
+    goes_along = "With all sessions of theirs, everything in these, and the files."

@@ -1,15 +1,18 @@
 """The tables. What must always hold is a constraint here, not a hope elsewhere."""
 
 import uuid
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import CheckConstraint, Exists, F, OuterRef, Q, QuerySet, UniqueConstraint
+from django.db.models import CheckConstraint, F, OuterRef, Q, QuerySet, Subquery, UniqueConstraint
 from pgvector.django import VectorField
 
-from preferences.controls import PROMPT_LIMIT, Controls
+from preferences.controls import PROMPT_LIMIT, RANGES, Controls
+from preferences.text import is_visible
 
 
 class Session(Controls):
@@ -32,10 +35,20 @@ class Session(Controls):
     height = models.PositiveIntegerField("Height", validators=[MinValueValidator(8)])
     seed = models.BigIntegerField(editable=False, help_text="Seeds every random draw of the learner.")
     created_at = models.DateTimeField(auto_now_add=True)
+    # Kept by counts.py with each rating, so that no page counts what was ever said.
+    good_count = models.IntegerField(default=0, editable=False)
+    bad_count = models.IntegerField(default=0, editable=False)
+    rated_count = models.IntegerField(default=0, editable=False, help_text="Pictures of which something was said.")
+    learns_since = models.DateTimeField(
+        null=True, editable=False, help_text="What was said up to then is kept, and not learned from."
+    )
 
     class Meta(Controls.Meta):
         ordering = ("-created_at",)
-        indexes = [models.Index(fields=["owner", "-created_at"])]
+        indexes = [
+            models.Index(fields=["owner", "-created_at", "-id"], name="session_of_owner_newest"),
+            models.Index(fields=["-created_at", "-id"], name="session_newest"),
+        ]
         constraints = [
             *Controls.Meta.constraints,
             CheckConstraint(name="session_prompt_not_empty", condition=~Q(prompt="")),
@@ -44,7 +57,20 @@ class Session(Controls):
         ]
 
     def __str__(self) -> str:
-        return f"{self.prompt[:60]} ({self.slot})" if self.slot else self.prompt[:60]
+        return f"{self.title[:60]} ({self.slot})" if self.slot else self.title[:60]
+
+    def validate_constraints(self, exclude: Collection[str] | None = None) -> None:
+        """Left out: 30 checks would be 30 queries, and the fields' choices and validators say the same."""
+
+    @property
+    def title(self) -> str:
+        """The prompt, or where nothing of it can be seen, words that say so: a link needs a name."""
+        return self.prompt if is_visible(self.prompt) else "A prompt of invisible characters"
+
+    @property
+    def is_model_known(self) -> bool:
+        """False once its model's entry has gone; then it shows what it has, and draws nothing more."""
+        return self.model in settings.IPO_MODELS
 
 
 class Batch(Controls):
@@ -102,6 +128,7 @@ class Batch(Controls):
         indexes = [
             models.Index(fields=["lease_expires_at"], condition=Q(state="running"), name="batch_running_lease"),
             models.Index(fields=["enqueued_at"], condition=Q(state="queued"), name="batch_queued_since"),
+            models.Index(fields=["state", "-id"], name="batch_newest_in_state"),
         ]
 
     def __str__(self) -> str:
@@ -111,10 +138,17 @@ class Batch(Controls):
     def is_active(self) -> bool:
         return self.state in self.ACTIVE
 
+    def newest_attempts(self) -> "QuerySet[Candidate]":
+        """One candidate for each slot. However often they were drawn anew, no earlier attempt is read."""
+        in_slot = Candidate.objects.filter(batch=OuterRef("batch"), slot=OuterRef("slot")).order_by("-attempt")
+        first = Candidate.objects.filter(batch=self, attempt=1).order_by("slot")
+        newest = first.values(newest=Subquery(in_slot.values("pk")[:1]))
+        # There are no more slots than that; told so, Postgres looks each up and does not read the whole table.
+        return Candidate.objects.filter(pk__in=newest[: int(RANGES["curation_size"][1])])
+
     def shown(self) -> "QuerySet[Candidate]":
         """The pictures that its page shows: the last attempt in each slot, if it is drawn."""
-        later = Candidate.objects.filter(batch=self, slot=OuterRef("slot"), attempt__gt=OuterRef("attempt"))
-        return Candidate.objects.filter(~Exists(later), batch=self, state=Candidate.State.READY)
+        return self.newest_attempts().filter(state=Candidate.State.READY)
 
 
 class Candidate(models.Model):
@@ -153,6 +187,11 @@ class Candidate(models.Model):
                 name="candidate_ready_has_image",
                 condition=~Q(state="ready") | (~Q(image="") & Q(vector__isnull=False, drawn_at__isnull=False)),
             ),
+        ]
+        indexes = [
+            models.Index(fields=["batch", "slot"], condition=Q(attempt=1), name="candidate_slots"),
+            models.Index(fields=["batch", "slot"], condition=Q(state="ready"), name="candidate_ready"),
+            models.Index(fields=["state", "-id"], name="candidate_newest_in_state"),
         ]
 
     def __str__(self) -> str:
@@ -210,7 +249,7 @@ class Rating(models.Model):
         "skip": (Kind.SKIP, 0.0, 0.0),
     }
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="ratings")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="ratings", db_index=False)
     kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.GOOD_BAD)
     candidates = models.ManyToManyField(Candidate, through="RatedCandidate", related_name="ratings")
     form_token = models.UUIDField(unique=True, default=uuid.uuid4, help_text="The same form sent twice is one event.")
@@ -230,6 +269,10 @@ class Rating(models.Model):
                 condition=Q(undone_at__isnull=True) | Q(undone_at__gte=F("answered_at")),
             ),
         ]
+        indexes = [
+            models.Index(fields=["session", "-id"], name="rating_newest_of_session"),
+            models.Index(fields=["kind", "-id"], name="rating_newest_of_kind"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
@@ -239,7 +282,7 @@ class RatedCandidate(models.Model):
     """What a rating says of one candidate: from good (five stars) +1 to bad (one) -1; or best +1, and the others -1."""
 
     rating = models.ForeignKey(Rating, models.CASCADE, related_name="items")
-    candidate = models.ForeignKey(Candidate, models.CASCADE, related_name="rated")
+    candidate = models.ForeignKey(Candidate, models.CASCADE, related_name="rated", db_index=False)
     value = models.FloatField()
 
     class Meta:
@@ -247,6 +290,7 @@ class RatedCandidate(models.Model):
             UniqueConstraint(name="rated_once_per_event", fields=["rating", "candidate"]),
             CheckConstraint(name="rated_value_range", condition=Q(value__gte=-1, value__lte=1)),
         ]
+        indexes = [models.Index(fields=["candidate", "-rating"], name="rated_last_word")]
 
     def __str__(self) -> str:
         return f"{self.candidate_id}: {self.value:+g}"
@@ -258,8 +302,17 @@ class OptimizerState(models.Model):
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="optimizer_states")
     value_model = models.CharField(max_length=20)
     parameters = models.BinaryField(null=True, help_text="An .npz archive; empty while exploring.")
+    # Kept as long as the parameters are: they may be gone on from while all of these stand.
+    ratings = ArrayField(
+        models.BigIntegerField(), default=list, blank=True, help_text="Ids of those that the parameters were fitted to."
+    )
     metrics = models.JSONField(default=dict)
     note = models.TextField(blank=True)
+    reason = models.CharField(
+        max_length=30,
+        blank=True,
+        help_text="Why the candidates differ as those of a first batch do.",
+    )
     rng_state = models.JSONField(help_text="The generator's state before the proposal.")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -296,7 +349,7 @@ class Search(models.Model):
         STOPPED = "stopped", "Stopped"
         FAILED = "failed", "Failed"
 
-    session = models.ForeignKey(Session, models.CASCADE, related_name="searches")
+    session = models.ForeignKey(Session, models.CASCADE, related_name="searches", db_index=False)
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
     wanted = models.PositiveIntegerField(default=100, help_text="How many trials it makes.")
     trials = models.JSONField(default=list, help_text="The settings and the loss of each; the first has the old ones.")
@@ -308,6 +361,7 @@ class Search(models.Model):
     class Meta:
         ordering = ("-id",)
         verbose_name_plural = "searches"
+        indexes = [models.Index(fields=["session", "-id"], name="search_newest_of_session")]
         constraints = [
             UniqueConstraint(name="search_one_running_per_session", fields=["session"], condition=Q(state="running")),
             CheckConstraint(name="search_state", condition=Q(state__in=["running", "done", "stopped", "failed"])),

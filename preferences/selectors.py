@@ -7,25 +7,18 @@ from functools import cached_property
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.humanize.templatetags.humanize import ordinal
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
+from preferences import files
 from preferences.controls import Asking
+from preferences.counts import PLACED, last_word
 from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Search, Session, Worker
 
 User = AbstractBaseUser | AnonymousUser
 # A worker reports every few seconds; one that has been silent for longer than this is gone.
 WORKER_SILENCE = timedelta(seconds=15)
-
-
-def sessions_of(user: User) -> QuerySet[Session]:
-    """The user's sessions, newest first, with the number of batches and ratings and a cover picture."""
-    cover = Candidate.objects.filter(batch__session=OuterRef("pk"), state=Candidate.State.READY)
-    return Session.objects.filter(owner=user.pk).annotate(
-        batch_count=Count("batches", distinct=True),
-        rating_count=Count("ratings", filter=Q(ratings__undone_at__isnull=True), distinct=True),
-        cover_id=Subquery(cover.order_by("-drawn_at").values("pk")[:1]),
-    )
+MISSING = "missing"
 
 
 def session_of(user: User, session_id: uuid.UUID) -> Session:
@@ -35,7 +28,7 @@ def session_of(user: User, session_id: uuid.UUID) -> Session:
 
 def candidate_of(user: User, candidate_id: int) -> Candidate:
     """Raises Candidate.DoesNotExist, for another's picture as well."""
-    rows = Candidate.objects.select_related("batch__session")
+    rows = Candidate.objects.select_related("batch__session").defer("vector", "alternatives")
     return rows.get(pk=candidate_id, batch__session__owner=user.pk)
 
 
@@ -50,15 +43,11 @@ BUTTONS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Button:
-    """One thing that can be said of a tile; pressed again it is taken back."""
+    """One thing that can be said of a tile."""
 
     word: str
     is_pressed: bool
     place: int = 0  # in a ranking, from 1
-
-    @property
-    def value(self) -> str:
-        return "none" if self.is_pressed else self.word
 
     @property
     def label(self) -> str:
@@ -85,6 +74,16 @@ class Tile:
     def slot(self) -> int:
         return self.candidate.slot
 
+    @cached_property
+    def state(self) -> str:
+        """The candidate's, or “missing” where a picture was drawn and its files are gone."""
+        is_lost = self.candidate.state == Candidate.State.READY and not files.are_there(self.candidate)
+        return MISSING if is_lost else self.candidate.state
+
+    @property
+    def is_rated(self) -> bool:
+        return any(button.is_pressed for button in self.asked)
+
     @property
     def asked(self) -> list[Button]:
         """The buttons of the session's way of asking."""
@@ -103,6 +102,12 @@ class BatchView:
     worker_state: str  # "offline", or the state of the worker heard of last
     worker_error: str
     learned: OptimizerState | None  # note and metrics of the session's last proposal
+    newest: int  # number of the session's newest batch
+    read_at: datetime  # it shows all that was saved before
+
+    @property
+    def is_newest(self) -> bool:
+        return self.batch.number == self.newest
 
     @property
     def session(self) -> Session:
@@ -110,11 +115,22 @@ class BatchView:
 
     @cached_property
     def drawn(self) -> int:
-        return sum(tile.candidate.state == Candidate.State.READY for tile in self.tiles)
+        return self._count(Candidate.State.READY)
 
     @cached_property
     def failed(self) -> int:
-        return sum(tile.candidate.state == Candidate.State.FAILED for tile in self.tiles)
+        return self._count(Candidate.State.FAILED)
+
+    @cached_property
+    def missing(self) -> int:
+        return self._count(MISSING)
+
+    def _count(self, state: str) -> int:
+        return sum(tile.state == state for tile in self.tiles)
+
+    @property
+    def can_be_retried(self) -> bool:
+        return not self.batch.is_active and (self.failed > 0 or self.batch.state == Batch.State.FAILED)
 
     @property
     def total(self) -> int:
@@ -130,9 +146,13 @@ class BatchView:
 
     @property
     def seconds_left(self) -> int | None:
-        """An estimate from the pictures drawn so far; None before the first two forward passes."""
-        times = sorted(t.candidate.drawn_at for t in self.tiles if t.candidate.drawn_at is not None)
-        left = self.total - self.drawn - self.failed
+        """An estimate from the pictures drawn so far; None before the first two forward passes.
+
+        Those that were there before the batch was asked for again say nothing of it: a person looked at them first.
+        """
+        moments = (tile.candidate.drawn_at for tile in self.tiles)
+        times = sorted(moment for moment in moments if moment is not None and moment > self.batch.enqueued_at)
+        left = self._count(Candidate.State.PENDING)
         if not self.batch.is_active or len(times) < 2 or times[0] == times[-1] or not left:
             return None
         later = [moment for moment in times if moment > times[0]]
@@ -159,8 +179,14 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
 
     Raises Batch.DoesNotExist, for another's batch as well.
     """
+    read_at = timezone.now()
     worker = Worker.objects.order_by("-seen_at")
-    learned = OptimizerState.objects.filter(batch__session=OuterRef("session")).order_by("-id")
+    same = Batch.objects.filter(session=OuterRef("session")).order_by("-number")
+    # Of the newest batch that has one, so that none is read of all that went before.
+    that_learned = Batch.objects.filter(
+        Exists(OptimizerState.objects.filter(batch=OuterRef("pk"))), session=OuterRef(OuterRef("session"))
+    ).order_by("-number")
+    learned = OptimizerState.objects.filter(batch=Subquery(that_learned.values("pk")[:1])).order_by("-id")
     rows = (
         Batch.objects.filter(session__owner=user.pk, session_id=session_id)
         .select_related("session")
@@ -170,6 +196,9 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
             worker_error=Subquery(worker.values("error")[:1]),
             learned_note=Subquery(learned.values("note")[:1]),
             learned_metrics=Subquery(learned.values("metrics")[:1]),
+            learned_reason=Subquery(learned.values("reason")[:1]),
+            learned_at=Subquery(learned.values("created_at")[:1]),
+            newest=Subquery(same.values("number")[:1]),
         )
     )
     batch = rows.order_by("number").last() if number is None else rows.get(number=number)
@@ -183,27 +212,23 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
         worker_error=batch.worker_error or "" if heard else "",
         learned=None
         if batch.learned_note is None
-        else OptimizerState(note=batch.learned_note, metrics=batch.learned_metrics),
+        else OptimizerState(
+            note=batch.learned_note,
+            metrics=batch.learned_metrics,
+            reason=batch.learned_reason,
+            created_at=batch.learned_at,
+        ),
+        newest=batch.newest,
+        read_at=read_at,
     )
-
-
-OF_ITSELF = Q(rating__kind__in=Rating.OF_ONE_PICTURE) | Q(rating__kind=Rating.Kind.BEST, value__gt=0)
-PLACED = Q(rating__kind=Rating.Kind.RANK, value__gt=0)
-
-
-def _last_word(field: str = "value", of: Q = OF_ITSELF) -> Subquery:
-    """What was said last of a candidate itself and not taken back (its value, or another field), or null."""
-    said = RatedCandidate.objects.filter(of, candidate=OuterRef("pk"), rating__undone_at__isnull=True)
-    return Subquery(said.order_by("-rating_id").values(field)[:1])
 
 
 def _tiles(batch: Batch, asking: str) -> list[Tile]:
     rows = (
-        Candidate.objects.filter(batch=batch)
+        batch.newest_attempts()
         .defer("vector", "alternatives")
-        .annotate(said=_last_word(), kind=_last_word("rating__kind"), placed=_last_word("rating_id", PLACED))
-        .order_by("slot", "-attempt")
-        .distinct("slot")
+        .annotate(said=last_word(), kind=last_word("rating__kind"), placed=last_word("rating_id", PLACED))
+        .order_by("slot")
     )
     words = {said: word for word, said in Rating.WORDS.items()}
     order = sorted(row.placed for row in rows if row.placed is not None)
@@ -236,15 +261,19 @@ def next_pair(batch: Batch) -> tuple[Pair | None, int]:
     A knock-out: neighbours first, then those that were preferred, until one is left. After a tie the first goes on;
     after “both bad” and a skipped pair neither does.
     """
-    left = list(batch.shown().order_by("slot").defer("vector", "alternatives"))
+    shown = batch.shown().order_by("slot").defer("vector", "alternatives")
+    left = [one for one in shown if not files.problem_of(one)]
     items = RatedCandidate.objects.filter(
-        rating__kind__in=Rating.OF_TWO_PICTURES, rating__undone_at__isnull=True, candidate__batch=batch
+        rating__kind__in=Rating.OF_TWO_PICTURES,
+        rating__undone_at__isnull=True,
+        candidate__in=[one.pk for one in left],
     )
     answers: dict[int, dict[int, float]] = {}
-    for rating, kind, candidate, value in items.values_list("rating_id", "rating__kind", "candidate_id", "value"):
+    rows = items.order_by("rating_id").values_list("rating_id", "rating__kind", "candidate_id", "value")
+    for rating, kind, candidate, value in rows:
         answers.setdefault(rating, {})[candidate] = -1.0 if kind == Rating.Kind.SKIP else value
     by_pair = {frozenset(said): said for said in answers.values()}
-    total = max(0, len(left) - 1)
+    answered, most = len(by_pair), len(left) - 1  # each answer leaves one picture less, or two
     while len(left) > 1:
         winners = []
         for i in range(0, len(left), 2):
@@ -253,11 +282,12 @@ def next_pair(batch: Batch) -> tuple[Pair | None, int]:
             if len(two) == 1:
                 winners += two
             elif said is None:
-                return Pair(two[0], two[1], len(answers), total, uuid.uuid4()), len(answers)
+                return Pair(two[0], two[1], answered, answered + most, uuid.uuid4()), answered
             else:
+                most -= 1
                 winners += [max(two, key=lambda one: said[one.pk])] if max(said.values()) >= 0 else []
         left = winners
-    return None, len(answers)
+    return None, answered
 
 
 def pending_candidates(batch_id: int) -> list[Candidate]:
@@ -265,10 +295,8 @@ def pending_candidates(batch_id: int) -> list[Candidate]:
 
 
 def rating_counts(session: Session) -> tuple[int, int]:
-    """How many pictures of the session are good, how many bad."""
-    rows = Candidate.objects.filter(batch__session=session).annotate(said=_last_word())
-    counts = rows.aggregate(good=Count("pk", filter=Q(said__gt=0)), bad=Count("pk", filter=Q(said__lt=0)))
-    return counts["good"], counts["bad"]
+    """How many pictures of the session are good, how many bad, by now."""
+    return Session.objects.values_list("good_count", "bad_count").get(pk=session.pk)
 
 
 def last_search(session: Session) -> Search | None:

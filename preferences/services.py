@@ -14,7 +14,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from preferences.controls import Asking, Controls
+from preferences import counts, files
+from preferences.controls import Asking
 from preferences.models import Batch, Candidate, RatedCandidate, Rating, Search, Session
 
 GOOD, BAD = 1.0, -1.0
@@ -30,13 +31,26 @@ class NotAllowed(Exception):
 
 @transaction.atomic
 def start_session(owner: User, session_id: uuid.UUID, fields: Mapping[str, Any]) -> Session:
-    """Make a session with its first batch. A second call with the same id changes nothing."""
+    """Make a session with its first batch. A second call with the same id and fields gives the same session.
+
+    The same id with other fields is a form that was filled in again after Back: that makes a session of its own.
+    """
+    used = Session.objects.filter(pk=session_id).first()
+    if used is not None and not (used.owner_id == owner.pk and _was_started_with(used, fields)):
+        # Told from what is asked for, so that this form sent twice is one session too.
+        session_id = uuid.uuid5(session_id, repr((owner.pk, sorted(fields.items()))))
     session, created = Session.objects.get_or_create(
         id=session_id, owner=owner, defaults={**fields, "seed": secrets.randbits(62)}
     )
     if created:
         _add_batch(session, 1)
     return session
+
+
+def _was_started_with(session: Session, fields: Mapping[str, Any]) -> bool:
+    """The controls may have been changed since; the first batch keeps them as they were."""
+    as_it_was = session.batches.get(number=1).controls()
+    return all(as_it_was.get(name, getattr(session, name)) == value for name, value in fields.items())
 
 
 def update_controls(session: Session, values: Mapping[str, Any]) -> None:
@@ -59,43 +73,37 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
         return following
     if batch.is_active:
         raise NotAllowed("This batch is still being drawn: wait for the last picture, then submit it.")
-    rated = _rated_ids(batch)
-    ready = dict(batch.candidates.filter(state=Candidate.State.READY).values_list("id", "slot"))
     wanted = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
-    if session.unrated_is_bad and session.asking in (Asking.GOOD_BAD, Asking.STARS):
-        wanted = {pk: BAD for pk in ready if pk not in rated} | wanted
-    strangers = wanted.keys() - ready.keys()
-    if strangers:
+    named = batch.candidates.filter(state=Candidate.State.READY, pk__in=wanted).only("image", "thumbnail")
+    if len(named) < len(wanted):
         raise NotAllowed("The form names pictures that are not in this batch: reload the page.")
-    for pk in sorted(wanted):
-        _add_rating(session, pk, wanted[pk], uuid.uuid4(), batch.finished_at)
+    refuse_unseen(*named)
+    if session.unrated_is_bad and session.asking in (Asking.GOOD_BAD, Asking.STARS):
+        shown = files.seen(batch)
+        wanted = dict.fromkeys(shown - _rated_ids(shown), BAD) | wanted
+    _add_ratings(session, wanted, batch.finished_at)
     return _add_batch(session, number + 1)
 
 
-@transaction.atomic
-def retry_batch(session: Session, number: int) -> Batch:
-    """Queue a failed batch again, its failed candidates included. Raises NotAllowed while another is drawn.
-
-    Where and how many at once is as the session says by now: what failed may have been just that.
-    """
-    batch = Batch.objects.select_for_update().get(session=session, number=number)
-    if batch.state == Batch.State.FAILED:
-        if session.batches.filter(state__in=Batch.ACTIVE).exists():
-            raise NotAllowed("Another batch of this session is being drawn: try again when it is done.")
-        failed = batch.candidates.filter(state=Candidate.State.FAILED)
-        failed.update(state=Candidate.State.PENDING, error="", vector=None)
-        _queue(batch, **{name: getattr(session, name) for name in Controls.WHERE})
-    return batch
-
-
 def _add_batch(session: Session, number: int) -> Batch:
+    only_one_active(session)
     batch = Batch.objects.create(session=session, number=number, **session.controls())
     slots = range(1, batch.curation_size + 1)
     Candidate.objects.bulk_create(Candidate(batch=batch, slot=slot) for slot in slots)
     return batch
 
 
-def _queue(batch: Batch, **changes: Any) -> None:
+def only_one_active(session: Session) -> None:
+    """Call it before a batch is queued: two that ask at once wait for each other. Raises NotAllowed for the second."""
+    Session.objects.select_for_update().get(pk=session.pk)
+    active = session.batches.filter(state__in=Batch.ACTIVE).values_list("number", flat=True).first()
+    if active is not None:
+        raise NotAllowed(f"Batch {active} of this session is being drawn: try again when it is done.")
+
+
+def queue(batch: Batch, **changes: Any) -> None:
+    """Let a batch that is not active be drawn (again), with some of its controls changed. As only_one_active."""
+    only_one_active(batch.session)
     now = timezone.now()
     Batch.objects.filter(pk=batch.pk).update(
         state=Batch.State.QUEUED, phase=Batch.Phase.QUEUED, error="", enqueued_at=now, finished_at=None, **changes
@@ -164,7 +172,7 @@ def _end_search(search: Search, state: str) -> None:
 
 @transaction.atomic
 def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | None:
-    """Say one of Rating.WORDS of one picture, or “none” (take it back).
+    """Say one of Rating.WORDS of one picture, or “none” (take it back). What is said already is not said again.
 
     With Form Submit off the rated slot is drawn anew, or after “best” and the last “next” the next batch: what to
     enqueue is returned, otherwise None. The same form token twice is one event. Raises NotAllowed for a picture that
@@ -174,31 +182,50 @@ def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | Non
     session = batch.session
     if candidate.state != Candidate.State.READY:
         raise NotAllowed("This picture is not there yet: rate it when it has been drawn.")
-    if Rating.objects.filter(form_token=form_token).exists():
-        return None
     if value == "none":
         _undo(candidate)
         return None
+    refuse_unseen(candidate)
     kind, number = Rating.WORDS[value]
+    said = {"kind": kind, "items__candidate": candidate.pk, "items__value": number}
+    sent = Rating.objects.filter(form_token=form_token).first()
+    if sent is not None:
+        if Rating.objects.filter(pk=sent.pk, **said).exists():
+            return None
+        form_token = uuid.uuid4()  # a page from before: its form was used, and says something else now
     if kind in Rating.OF_ONE_AMONG_OTHERS:
         return _choose(session, batch, candidate, kind, form_token)
-    _add_rating(session, candidate.pk, number, form_token, candidate.drawn_at, kind)
+    words = RatedCandidate.objects.filter(counts.OF_ITSELF, candidate=candidate, rating__undone_at__isnull=True)
+    if words.order_by("-rating_id").values_list("rating__kind", "value").first() != (kind, number):
+        _add_ratings(session, {candidate.pk: number}, candidate.drawn_at, kind, form_token)
     is_newest = not session.batches.filter(number__gt=batch.number).exists()
     if session.form_submit or batch.state == Batch.State.FAILED or not is_newest:
         return None
     return _redraw(session, batch, candidate)
 
 
-def _add_rating(
+def refuse_unseen(*candidates: Candidate) -> None:
+    """Raises NotAllowed where a person cannot have seen one of these pictures."""
+    for candidate in candidates:
+        if problem := files.problem_of(candidate):
+            raise NotAllowed(f"{problem} What cannot be seen cannot be rated: let it be drawn again.")
+
+
+def _add_ratings(
     session: Session,
-    candidate_id: int,
-    value: float,
-    token: uuid.UUID,
+    values: Mapping[int, float],
     shown_at: datetime | None,
     kind: str = Rating.Kind.GOOD_BAD,
+    token: uuid.UUID | None = None,
 ) -> None:
-    rating = Rating.objects.create(session=session, kind=kind, form_token=token, shown_at=shown_at)
-    RatedCandidate.objects.create(rating=rating, candidate_id=candidate_id, value=value)
+    """A rating for each candidate (id) by itself, in as many queries for many as for one."""
+    new = [Rating(session=session, kind=kind, form_token=token or uuid.uuid4(), shown_at=shown_at) for _ in values]
+    with counts.kept(session.pk, values):
+        Rating.objects.bulk_create(new)
+        RatedCandidate.objects.bulk_create(
+            RatedCandidate(rating=rating, candidate_id=pk, value=value)
+            for rating, (pk, value) in zip(new, sorted(values.items()), strict=True)
+        )
 
 
 def _choose(session: Session, batch: Batch, best: Candidate, kind: str, token: uuid.UUID) -> Batch | None:
@@ -208,63 +235,41 @@ def _choose(session: Session, batch: Batch, best: Candidate, kind: str, token: u
     """
     if batch.is_active:
         raise NotAllowed("This batch is still being drawn: choose the best when you have seen all of it.")
-    others = set(batch.shown().values_list("pk", flat=True)) - {best.pk}
+    shown = {best.pk, *batch.shown().values_list("pk", flat=True)}
+    others = files.seen(batch) - {best.pk}
     earlier = RatedCandidate.objects.filter(
-        rating__kind=kind, rating__undone_at__isnull=True, candidate__batch=batch, value__gt=0
+        rating__kind=kind, rating__undone_at__isnull=True, candidate__in=shown, value__gt=0
     )
-    if kind == Rating.Kind.BEST:
-        Rating.objects.filter(pk__in=earlier.values("rating")).update(undone_at=timezone.now())
-    else:
-        placed = set(earlier.values_list("candidate", flat=True))
+    placed = set(earlier.values_list("candidate", flat=True))
+    if kind == Rating.Kind.RANK:
         if best.pk in placed:
             return None
         others -= placed
-    rating = Rating.objects.create(session=session, kind=kind, form_token=token, shown_at=batch.finished_at)
-    RatedCandidate.objects.bulk_create(
-        [
-            RatedCandidate(rating=rating, candidate=best, value=GOOD),
-            *(RatedCandidate(rating=rating, candidate_id=pk, value=BAD) for pk in sorted(others)),
-        ]
-    )
+    with counts.kept(session.pk, {best.pk, *placed}):
+        if kind == Rating.Kind.BEST:
+            Rating.objects.filter(pk__in=earlier.values("rating")).update(undone_at=timezone.now())
+        rating = Rating.objects.create(session=session, kind=kind, form_token=token, shown_at=batch.finished_at)
+        RatedCandidate.objects.bulk_create(
+            [
+                RatedCandidate(rating=rating, candidate=best, value=GOOD),
+                *(RatedCandidate(rating=rating, candidate_id=pk, value=BAD) for pk in sorted(others)),
+            ]
+        )
     is_complete = kind == Rating.Kind.BEST or len(others) <= 1
     return submit_batch(session, batch.number, [], []) if is_complete and not session.form_submit else None
-
-
-@transaction.atomic
-def compare(batch: Batch, first: int, second: int, answer: str, form_token: uuid.UUID) -> None:
-    """Say one of Rating.ANSWERS of two candidates (ids) of a batch. The same form token twice is one event.
-
-    Raises NotAllowed for pictures that are not there.
-    """
-    Batch.objects.select_for_update().get(pk=batch.pk)
-    if Rating.objects.filter(form_token=form_token).exists():
-        return
-    if first == second or batch.shown().filter(pk__in=(first, second)).count() < 2:
-        raise NotAllowed("These two pictures are not both in this batch: reload the page.")
-    kind, of_first, of_second = Rating.ANSWERS[answer]
-    rating = Rating.objects.create(session=batch.session, kind=kind, form_token=form_token, shown_at=batch.finished_at)
-    RatedCandidate.objects.create(rating=rating, candidate_id=first, value=of_first)
-    RatedCandidate.objects.create(rating=rating, candidate_id=second, value=of_second)
-
-
-@transaction.atomic
-def undo_compare(batch: Batch) -> None:
-    """Take back the last answer about a pair of this batch, if there is one."""
-    answers = Rating.objects.filter(kind__in=Rating.OF_TWO_PICTURES, items__candidate__batch=batch)
-    last = answers.filter(undone_at__isnull=True).order_by("-pk").first()
-    if last is not None:
-        Rating.objects.filter(pk=last.pk).update(undone_at=timezone.now())
 
 
 def _undo(candidate: Candidate) -> None:
     """Take back what was said of this picture; what was said of others beside it stands."""
     of_it = Q(kind__in=Rating.OF_ONE_PICTURE) | Q(kind__in=Rating.OF_ONE_AMONG_OTHERS, items__value__gt=0)
     said = Rating.objects.filter(of_it, items__candidate=candidate, undone_at__isnull=True)
-    Rating.objects.filter(pk__in=said.values("pk")).update(undone_at=timezone.now())
+    with counts.kept(candidate.batch.session_id, [candidate.pk]):
+        Rating.objects.filter(pk__in=said.values("pk")).update(undone_at=timezone.now())
 
 
-def _rated_ids(batch: Batch) -> set[int]:
-    items = RatedCandidate.objects.filter(candidate__batch=batch, rating__undone_at__isnull=True)
+def _rated_ids(candidates: Iterable[int]) -> set[int]:
+    """Those of the candidates of which something was said."""
+    items = RatedCandidate.objects.filter(candidate__in=candidates, rating__undone_at__isnull=True)
     return set(items.values_list("candidate_id", flat=True))
 
 
@@ -275,11 +280,12 @@ def _redraw(session: Session, batch: Batch, candidate: Candidate) -> Batch | Non
         return None  # an older attempt was voted on again: its slot has its new picture already
     slots = [(candidate.slot, candidate.attempt)]
     if session.regenerate_all:
-        rated = _rated_ids(batch)
-        slots = [(row.slot, row.attempt) for row in batch.shown() if row.pk == candidate.pk or row.pk not in rated]
+        shown = list(batch.shown().only("slot", "attempt"))
+        rated = _rated_ids(row.pk for row in shown) - {candidate.pk}
+        slots = [(row.slot, row.attempt) for row in shown if row.pk not in rated]
     Candidate.objects.bulk_create(Candidate(batch=batch, slot=slot, attempt=n + 1) for slot, n in slots)
     Batch.objects.filter(pk=batch.pk).update(**session.controls())
     if batch.state != Batch.State.READY:
         return None  # the worker that draws this batch will find the new attempts
-    _queue(batch)
+    queue(batch)
     return batch

@@ -3,6 +3,8 @@
 import json
 import os
 import uuid
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
@@ -11,16 +13,32 @@ from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import patch_cache_control
 from django.utils.dateparse import parse_datetime
-from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from generation import installed
-from preferences import selectors, services, tasks
+from preferences import comparing, files, paging, redrawing, selectors, services, tasks
 from preferences.forms import BatchRatingsForm, CompareForm, ControlsForm, RatingForm, SessionForm
 from preferences.models import Batch, Candidate, Session
 
-SESSIONS_SHOWN = 60
+
+def post_or_back(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A refusal stands at the address of the form: read again, or typed, it leads to the page that has the form."""
+
+    @require_http_methods(["GET", "HEAD", "POST"])
+    @wraps(view)
+    def answer(request: HttpRequest, **place: Any) -> HttpResponse:
+        if request.method == "POST":
+            return view(request, **place)
+        if "candidate_id" in place:
+            candidate = _candidate(request, place["candidate_id"])
+            return redirect(_batch_url(candidate.batch) + f"#tile-{candidate.slot}")
+        page: HttpResponse = redirect("batch" if "number" in place else "session", **place)
+        return page
+
+    return answer
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -34,12 +52,20 @@ def index(request: HttpRequest) -> HttpResponse:
             _enqueue_first(session)
             return redirect("session", session.pk)
         return render(request, "preferences/index.html", _index(request, form), status=400)
-    form = SessionForm(initial={"id": uuid.uuid4()})
-    return render(request, "preferences/index.html", _index(request, form))
+    copied = _session(request, request.GET["copy"]) if "copy" in request.GET else None
+    form = SessionForm(initial={"id": uuid.uuid4()}, copied=copied)
+    return render(request, "preferences/index.html", _index(request, form) | {"copied": copied})
 
 
 def _index(request: HttpRequest, form: SessionForm) -> dict[str, Any]:
-    return {"form": form, "sessions": selectors.sessions_of(request.user)[:SESSIONS_SHOWN]}
+    return {"form": form, "page": paging.session_page(request.user.pk, request.GET.get("older", ""))}
+
+
+def _session(request: HttpRequest, session_id: str) -> Session:
+    try:
+        return selectors.session_of(request.user, uuid.UUID(session_id))
+    except (ValueError, Session.DoesNotExist) as error:
+        raise Http404("There is no such session to copy; the list shows yours.") from error
 
 
 def _enqueue_first(session: Session) -> None:
@@ -59,7 +85,6 @@ def _session_page(
     request: HttpRequest, view: selectors.BatchView, controls: ControlsForm | None = None
 ) -> dict[str, Any]:
     good, bad = selectors.rating_counts(view.session)
-    last = view.session.batches.count()
     return {
         "view": view,
         "session": view.session,
@@ -68,8 +93,7 @@ def _session_page(
         "bad": bad,
         "learned": view.learned,
         "search": selectors.last_search(view.session),
-        "batch_numbers": range(1, last + 1),
-        "is_newest": view.batch.number == last,
+        "batch_numbers": paging.batch_numbers(view.batch.number, view.newest),
     }
 
 
@@ -82,7 +106,13 @@ def progress(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpRe
     news = _news(view, request.GET.get("after", ""))
     if not view.batch.is_active:  # the last poll: what this batch was proposed from takes the place of what was known
         news["learned"] = view.learned
-    return render(request, "preferences/progress.html", news)
+    return _dated(render(request, "preferences/progress.html", news), view)
+
+
+def _dated(response: HttpResponse, view: selectors.BatchView) -> HttpResponse:
+    """Answers may overtake each other: the page takes none that was read before what it shows (microseconds)."""
+    response["X-Read-At"] = str(int(view.read_at.timestamp() * 1e6))
+    return response
 
 
 def _news(view: selectors.BatchView, after: str) -> dict[str, Any]:
@@ -91,16 +121,15 @@ def _news(view: selectors.BatchView, after: str) -> dict[str, Any]:
         moment = parse_datetime(after)
     except ValueError:
         moment = None
+    if moment is not None and timezone.is_naive(moment):
+        moment = None  # not one that a page of ours has said
     return {"view": view, "session": view.session, "tiles": view.drawn_after(moment) + view.previewed}
 
 
-@require_POST
+@post_or_back
 def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
-    """Good, bad, or neither. With script nothing is re-rendered: an event tells the tile its new state."""
-    try:
-        candidate = selectors.candidate_of(request.user, candidate_id)
-    except Candidate.DoesNotExist as error:
-        raise Http404("There is no such picture.") from error
+    """Good, bad, or neither. With script the tile knows its state already; only places in a ranking are told."""
+    candidate = _candidate(request, candidate_id)
     batch = candidate.batch
     form = RatingForm(request.POST)
     if not form.is_valid():
@@ -122,10 +151,10 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
     # The page says up to when it shows the tiles, so that what was drawn meanwhile comes along and is not skipped.
     good, bad = selectors.rating_counts(view.session)
     news = _news(view, request.POST.get("after", "")) | {"is_rating": True, "good": good, "bad": bad}
-    response = render(request, "preferences/progress.html", news)
+    response = _dated(render(request, "preferences/progress.html", news), view)
     labels = {tile.candidate.pk: button.label for tile in view.tiles for button in tile.asked if button.word == "next"}
-    event = {"candidate": candidate.pk, "rating": value, "token": str(uuid.uuid4()), "places": labels}
-    response["HX-Trigger"] = json.dumps({"rated": event})
+    if labels:
+        response["HX-Trigger-After-Swap"] = json.dumps({"placed": labels})
     return response
 
 
@@ -138,7 +167,7 @@ def pairs(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpRespo
         if not form.is_valid():
             return _refuse(request, "This answer could not be read: reload the page and try again.")
         try:
-            services.compare(view.batch, **form.cleaned_data)
+            comparing.compare(view.batch, **form.cleaned_data)
         except services.NotAllowed as error:
             return _refuse(request, str(error), status=409)
         return redirect("pairs", session_id, number)
@@ -147,13 +176,13 @@ def pairs(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpRespo
     return render(request, "preferences/pairs.html", page)
 
 
-@require_POST
+@post_or_back
 def undo_pair(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
-    services.undo_compare(_batch_view(request, session_id, number).batch)
+    comparing.undo_compare(_batch_view(request, session_id, number).batch)
     return redirect("pairs", session_id, number)
 
 
-@require_POST
+@post_or_back
 def submit(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
     """Close the batch, with the ratings of the whole-batch form if there are any, and go on to the next."""
     view = _batch_view(request, session_id, number)
@@ -165,20 +194,31 @@ def submit(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResp
     except services.NotAllowed as error:
         return _refuse(request, str(error), status=409)
     tasks.enqueue(following.pk)
-    return redirect("session", session_id)
+    return redirect(reverse("session", args=[session_id]) + "#tile-1")  # where the eye goes, the focus goes
 
 
-@require_POST
+@post_or_back
 def retry(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
     view = _batch_view(request, session_id, number)
     try:
-        tasks.enqueue(services.retry_batch(view.session, number).pk)
+        tasks.enqueue(redrawing.retry_batch(view.session, number).pk)
     except services.NotAllowed as error:
         return _refuse(request, str(error), status=409)
     return redirect("batch", session_id, number)
 
 
-@require_POST
+@post_or_back
+def draw_again(request: HttpRequest, candidate_id: int) -> HttpResponse:
+    """The same picture once more, from its vector: its file is lost, or looks wrong."""
+    candidate = _candidate(request, candidate_id)
+    try:
+        tasks.enqueue(redrawing.draw_again(candidate).pk)
+    except services.NotAllowed as error:
+        return _refuse(request, str(error), status=409)
+    return redirect(_batch_url(candidate.batch) + f"#tile-{candidate.slot}")
+
+
+@post_or_back
 def controls(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     """Change what the next batch will use."""
     view = _batch_view(request, session_id, None)
@@ -207,22 +247,33 @@ def search(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     return response
 
 
-@require_POST
+@post_or_back
 def stop_search(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     services.stop_search(_batch_view(request, session_id, None).session)
     return redirect("search", session_id)
 
 
 @require_GET
-@cache_control(private=True, max_age=31_536_000, immutable=True)
 def picture(request: HttpRequest, candidate_id: int, kind: str) -> HttpResponseBase:
-    """The PNG, the thumbnail or the preview of one of the user's own candidates; each address stands for one file."""
+    """The PNG, the thumbnail or the preview of one of the user's own candidates.
+
+    An address that says when it was drawn (?v=) stands for one file.
+    """
+    candidate = _candidate(request, candidate_id)
+    found = {"image": candidate.image, "thumbnail": candidate.thumbnail, "preview": candidate.preview}.get(kind)
+    if not found:
+        raise Http404("There is no such picture.")
+    name = found.name or ""
+    problem = "" if kind == "preview" else files.problem(name)  # of a preview the next one is never far
+    if problem:
+        raise Http404(f"{problem} Its tile lets you draw it again.")
     try:
-        candidate = selectors.candidate_of(request.user, candidate_id)
-        file = {"image": candidate.image, "thumbnail": candidate.thumbnail, "preview": candidate.preview}[kind]
-        return FileResponse(default_storage.open(file.name or "", "rb"))
-    except (Candidate.DoesNotExist, KeyError, FileNotFoundError, IsADirectoryError) as error:
-        raise Http404("There is no such picture.") from error
+        response = FileResponse(default_storage.open(name, "rb"))
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise Http404(files.MISSING) from error
+    lasting = {"max_age": 31_536_000, "immutable": True} if "v" in request.GET else {"max_age": 300}
+    patch_cache_control(response, private=True, **lasting)
+    return response
 
 
 def _batch_view(request: HttpRequest, session_id: uuid.UUID, number: int | None) -> selectors.BatchView:
@@ -230,6 +281,13 @@ def _batch_view(request: HttpRequest, session_id: uuid.UUID, number: int | None)
         return selectors.batch_view(request.user, session_id, number)
     except Batch.DoesNotExist as error:
         raise Http404("There is no such session or batch; the list shows yours.") from error
+
+
+def _candidate(request: HttpRequest, candidate_id: int) -> Candidate:
+    try:
+        return selectors.candidate_of(request.user, candidate_id)
+    except Candidate.DoesNotExist as error:
+        raise Http404("There is no such picture.") from error
 
 
 def _batch_url(batch: Batch) -> str:
@@ -258,4 +316,5 @@ def models(request: HttpRequest) -> HttpResponse:
         for key, spec in settings.IPO_MODELS.items()
     ]
     context = {"rows": rows, "workers": workers, "has_token": bool(os.environ.get("HF_TOKEN"))}
+    context["free_gb"] = installed.free_gb()
     return render(request, "preferences/models.html", context)

@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from preferences import training
 from preferences.models import Rating, Session
+from tests.browser.conftest import eventually
 
 
 def start(page, live_server, asking: str, size: int = 4) -> None:
@@ -43,6 +44,17 @@ def test_the_form_shows_what_the_value_model_listens_to(page, live_server, tiny_
         expect(page.get_by_label(name, exact=True)).to_be_hidden()
 
 
+def test_momentum_is_shown_for_the_optimiser_that_has_it(page, live_server, tiny_model):
+    page.goto(live_server.url)
+    page.get_by_text("Advanced", exact=True).click()
+    momentum = page.get_by_label("Momentum", exact=True)
+    expect(momentum).to_be_hidden()
+    page.get_by_role("combobox", name="Optimiser", exact=True).select_option(label="Grad (SPSA)")
+    expect(momentum).to_be_visible()
+    page.get_by_role("combobox", name="Value model", exact=True).select_option(label="Gaussian")
+    expect(momentum).to_be_hidden()  # it has no optimiser to choose
+
+
 def test_stars_by_mouse_and_key(page, live_server, workers):
     workers.start("gpu")
     start(page, live_server, "1 to 5 stars")
@@ -51,7 +63,7 @@ def test_stars_by_mouse_and_key(page, live_server, workers):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("1")
     expect(tile(page, 2).get_by_role("button", name="1 star", exact=True)).to_have_attribute("aria-pressed", "true")
-    assert said() == [("stars", (0.5,)), ("stars", (-1.0,))]
+    eventually(page, said, [("stars", (0.5,)), ("stars", (-1.0,))])
     page.reload()
     expect(tile(page, 1).get_by_role("button", name="4 stars")).to_have_attribute("aria-pressed", "true")
 
@@ -65,7 +77,7 @@ def test_one_best_of_the_batch(page, live_server, workers):
     best[1].click()
     expect(best[1]).to_have_attribute("aria-pressed", "true")
     expect(best[0]).to_have_attribute("aria-pressed", "false")
-    assert said() == [("best", (1.0, -1.0, -1.0, -1.0))]
+    eventually(page, said, [("best", (1.0, -1.0, -1.0, -1.0))])
 
 
 def test_all_in_order(page, live_server, workers):
@@ -79,7 +91,7 @@ def test_all_in_order(page, live_server, workers):
     tile(page, 3).get_by_role("button", name="1st").click()
     expect(tile(page, 4).get_by_role("button", name="1st")).to_be_visible()
     expect(tile(page, 3).get_by_role("button", name="Next best")).to_have_attribute("aria-pressed", "false")
-    assert said() == [("rank", (1.0, -1.0, -1.0))]
+    eventually(page, said, [("rank", (1.0, -1.0, -1.0))])
     page.reload()
     expect(tile(page, 4).get_by_role("button", name="1st")).to_have_attribute("aria-pressed", "true")
 
@@ -90,14 +102,19 @@ def test_pairs_with_keys(page, live_server, workers):
     page.get_by_role("link", name="Compare pairs").click()
     page.wait_for_url("**/pairs")
     status = page.get_by_role("status")
+    before = page.evaluate("history.length")
     for key, count in (("ArrowLeft", 1), ("s", 2)):
+        expect(page.locator("form.pair")).to_have_attribute("data-seen", "")
         page.keyboard.press(key)
         expect(page.locator("main")).to_contain_text(f"{count} answered" if count < 2 else "All pairs", timeout=10_000)
+    expect(page.locator("form.undo")).to_have_attribute("data-seen", "")
     page.keyboard.press("u")
     expect(status).to_contain_text("1 answered")
+    expect(page.locator("form.pair")).to_have_attribute("data-seen", "")
     page.keyboard.press("ArrowUp")
     expect(status).to_contain_text("All pairs of this batch are answered")
-    assert said() == [("pair", (1.0, -1.0)), ("pair", (-1.0, -1.0))]
-    assert Rating.objects.filter(undone_at__isnull=False).count() == 1
+    eventually(page, said, [("pair", (1.0, -1.0)), ("pair", (-1.0, -1.0))])
+    eventually(page, Rating.objects.filter(undone_at__isnull=False).count, 1)
+    assert page.evaluate("history.length") == before  # Back leads to the batch, not to an answer
     page.get_by_role("button", name="Next batch").click()
     expect(page.get_by_role("link", name="2", exact=True)).to_have_attribute("aria-current", "page")

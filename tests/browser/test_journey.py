@@ -4,6 +4,7 @@ from playwright.sync_api import expect
 
 from preferences import selectors
 from preferences.models import Rating, Session
+from tests.browser.conftest import eventually
 
 
 def start(page, live_server, **boxes) -> None:
@@ -44,7 +45,7 @@ def test_a_journey_with_script(page, live_server, workers):
     expect(status).to_contain_text("6 of 6 images", timeout=60_000)
     expect(good).to_be_focused()
     expect(good).to_have_attribute("aria-pressed", "true")
-    assert page.locator("[hx-trigger]").count() == 0  # nothing is drawn: nothing is polled
+    expect(page.locator("[hx-trigger]")).to_have_count(0)  # nothing is drawn: nothing is polled
 
     # A change of mind, and back to no rating.
     bad = first.get_by_role("button", name="Bad")
@@ -65,18 +66,23 @@ def test_a_journey_with_script(page, live_server, workers):
     third = page.get_by_role("group", name="Candidate 3", exact=True)
     expect(third.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
 
+    session = Session.objects.get()
+    eventually(page, lambda: selectors.rating_counts(session), (2, 1))
+    expect(page.locator("#counts")).to_have_text("2 good, 1 bad so far")
     page.reload()
     expect(second.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
-    session = Session.objects.get()
-    assert selectors.rating_counts(session) == (2, 1)
     page.keyboard.press("b")  # nothing has the focus yet: it is the first picture that is meant
     expect(page.locator(".tile").first.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("g")
     expect(page.locator(".tile").first.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
 
     page.get_by_role("button", name="Submit batch").click()
-    expect(status).to_contain_text("6 of 6 images", timeout=60_000)
     expect(page.get_by_role("link", name="2", exact=True)).to_have_attribute("aria-current", "page")
+    expect(first).to_be_focused()  # the first new one, before it is drawn and after
+    expect(status).to_contain_text("6 of 6 images", timeout=60_000)
+    expect(first).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(first.get_by_role("link")).to_be_focused()  # the picture in full
     page.reload()
     expect(page.get_by_text("learned from 2 good and 1 bad")).to_be_visible()
 
@@ -95,7 +101,7 @@ def test_without_form_submit_a_vote_redraws_its_tile(page, live_server, workers)
     expect(tile).not_to_have_attribute("data-candidate", before, timeout=30_000)
     expect(tile.get_by_role("img")).to_be_visible()
     expect(page.get_by_role("status")).to_contain_text("4 of 4 images", timeout=30_000)
-    assert Rating.objects.count() == 1
+    eventually(page, Rating.objects.count, 1)
 
 
 def test_a_journey_without_script(page_without_script, live_server, workers):
@@ -107,14 +113,15 @@ def test_a_journey_without_script(page_without_script, live_server, workers):
     first = page.get_by_role("group", name="Candidate 1", exact=True)
     first.get_by_role("button", name="Good").click()
     expect(first.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
-    first.get_by_role("button", name="Good").click()
+    first.get_by_role("button", name="Take back").click()
     expect(first.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "false")
+    expect(first.get_by_role("button", name="Take back")).to_have_count(0)
     # The whole batch at once: ticks, then one button.
     for name in ("Candidate 2", "Candidate 4"):
         page.get_by_role("group", name=name, exact=True).get_by_role("checkbox").check()
     page.get_by_role("button", name="Submit batch").click()
     expect(page.get_by_role("link", name="2", exact=True)).to_have_attribute("aria-current", "page")
-    assert selectors.rating_counts(Session.objects.get()) == (2, 0)
+    eventually(page, lambda: selectors.rating_counts(Session.objects.get()), (2, 0))
     expect(page.get_by_role("status")).to_contain_text("4 of 4 images", timeout=60_000)
 
 

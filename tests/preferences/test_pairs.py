@@ -76,6 +76,28 @@ def test_the_same_answer_twice_is_one(client, batch):
     assert Rating.objects.count() == 1
 
 
+def test_of_the_same_pair_the_last_word_stands(client, batch):
+    pair, _ = selectors.next_pair(batch)
+    form = {"first": pair.first.pk, "second": pair.second.pk}
+    for said in ("first", "first", "skip", "second"):
+        client.post(f"/s/{batch.session_id}/1/pairs", form | {"answer": said, "form_token": str(uuid.uuid4())})
+    swapped = {"first": pair.second.pk, "second": pair.first.pk}
+    client.post(f"/s/{batch.session_id}/1/pairs", swapped | {"answer": "tie", "form_token": str(uuid.uuid4())})
+    following, answered = selectors.next_pair(batch)
+    assert (answered, following.answered, following.total) == (1, 1, 3)
+    assert [(one.kind, one.values) for one in training.training_set(batch.session, 256).said] == [("pair", (0.0, 0.0))]
+    assert Rating.objects.count() == 5  # the earlier ones keep their rows
+
+
+def test_another_answer_from_a_page_that_was_used_is_heard(client, batch):
+    pair, _ = selectors.next_pair(batch)
+    form = {"first": pair.first.pk, "second": pair.second.pk, "form_token": str(pair.form_token)}
+    for said in ("first", "second"):
+        assert client.post(f"/s/{batch.session_id}/1/pairs", form | {"answer": said}).status_code == 302
+    assert len(training.training_set(batch.session, 256).said) == 1
+    assert Rating.objects.get(undone_at__isnull=True).items.get(value=1).candidate_id == pair.second.pk
+
+
 def test_wrong_answers_are_refused(client, batch, manager):
     place = f"/s/{batch.session_id}/1/pairs"
     pair, _ = selectors.next_pair(batch)

@@ -8,12 +8,14 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection
 from tqdm import tqdm
 
 from generation.errors import GenerationError
 from generation.manager import ModelManager
 from ipo_site import env
 from ipo_site.benchmarks.journey import Visitor
+from ipo_site.benchmarks.speed import gpu
 
 # What a person may wait with the bundled model on two cores, in seconds.
 LIMITS = {"first_picture": 3.0, "whole_batch": 6.0}
@@ -53,8 +55,17 @@ class Command(BaseCommand):
             )
         for part in (batch, pipeline):
             part.add_argument("--model", default=settings.IPO_DEFAULT_MODEL, choices=settings.IPO_MODELS)
+        gpu.add_arguments(
+            kinds.add_parser("gpu", help="all that is to be known of a GPU, in one go and within its time")
+        )
         pipeline.add_argument("--size", type=int, default=16, help="pictures in the request")
-        for part in (journey, learning, proposal, batch, models, pipeline):
+        pages = kinds.add_parser(
+            "pages", help="seconds and queries of every page and of the admin, with a long history"
+        )
+        pages.add_argument("--sessions", type=int, default=60, help="of 200 batches of 8 rated pictures each")
+        pages.add_argument("--rounds", type=int, default=5, help="how often each is asked for; the median counts")
+        pages.add_argument("--keep", action="store_true", help="keep the two scratch databases, and use them again")
+        for part in (journey, learning, proposal, batch, models, pipeline, pages):
             part.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
             part.add_argument("--check", action="store_true", help="exit status 1 if a figure is missed")
 
@@ -79,6 +90,19 @@ class Command(BaseCommand):
             self.stdout.write(f"{name}: median {middle} s, worst {worst} s (limit {LIMITS[name]} s)")
         write(json, figures)
         return [f"Too slow: {name}." for name, seconds in figures.items() if max(seconds) > LIMITS[name]]
+
+    def pages(self, json: Path | None, sessions: int, rounds: int, keep: bool, **options: Any) -> list[str]:
+        from ipo_site.benchmarks import history, pages  # noqa: PLC0415
+
+        name = f"{connection.settings_dict['NAME']}_pages"
+        try:
+            found = pages.run(name, size=history.Size(sessions=sessions), rounds=rounds, keep=keep)
+        except (pages.NoRow, DatabaseError) as error:
+            raise CommandError(str(error)) from error
+        missed = pages.missed(found)
+        self.stdout.write("\n".join([pages.table(found), *missed]))
+        write(json, found)
+        return missed
 
     def proposal(self, json: Path | None, **options: Any) -> list[str]:
         from ipo_site.benchmarks.learning import proposal  # noqa: PLC0415
@@ -129,6 +153,13 @@ class Command(BaseCommand):
         self.stdout.write(measure.summary(work, found))
         write(json, {"model": work.spec.label, "steps": work.steps, **found})
         return measure.missed(found)
+
+    def gpu(self, json: Path | None, minutes: float, rehearse: bool, only: str, **options: Any) -> list[str]:
+        folder = env.DATA_DIR / "benchmarks"
+        found = gpu.measure_all(folder, minutes, is_rehearsal=rehearse, tell=self.stdout.write, only=only)
+        self.stdout.write(gpu.table(found))
+        write(json, gpu.as_json(found))
+        return gpu.missed(found)
 
     def manager(self, speedups: str, **options: Any) -> ModelManager:
         return ModelManager(speedups=list(filter(None, speedups.split(","))))

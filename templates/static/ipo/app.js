@@ -6,28 +6,6 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && ["progress", "search"].includes(event.target.id)) event.preventDefault();
 });
 
-// A rated tile is not rendered anew under the user's hand: it only learns its new state.
-document.addEventListener("rated", ({ detail }) => {
-  const tile = document.querySelector(`[data-candidate="${detail.candidate}"]`);
-  if (!tile) return;
-  if (detail.rating === "best") for (const other of document.querySelectorAll(".tile.best")) say(other, "none");
-  say(tile, detail.rating);
-  for (const [candidate, label] of Object.entries(detail.places)) {
-    const button = document.querySelector(`[data-candidate="${candidate}"] [data-rating=next]`);
-    if (button) button.textContent = label;
-  }
-  tile.querySelector("[name=form_token]").value = detail.token;
-});
-function say(tile, rating) {
-  if (rating !== "next") tile.classList.remove("good", "bad", "best"); // a place stands beside other words
-  if (["good", "bad", "best"].includes(rating)) tile.classList.add(rating);
-  for (const button of tile.querySelectorAll("[data-rating]")) {
-    const pressed = button.dataset.rating === rating;
-    button.setAttribute("aria-pressed", String(pressed));
-    button.value = pressed ? "none" : button.dataset.rating;
-  }
-}
-
 // What a search has found goes into its boxes.
 document.addEventListener("found", ({ detail }) => {
   for (const box of document.querySelectorAll(".controls input")) if (box.id in detail) box.value = detail[box.id];
@@ -49,13 +27,33 @@ document.addEventListener("htmx:responseError", ({ detail }) => {
   tell(page.querySelector("[role=alert]")?.textContent || "That did not work: reload the page and try again.");
 });
 
+// A picture that cannot be shown says so, as one whose file is missing does, and offers to be drawn again.
+async function unseen(picture) {
+  const tile = picture.closest?.(".tile.ready");
+  if (!tile || picture.tagName !== "IMG") return;
+  const answer = await fetch(picture.src, { cache: "reload" }).catch(() => null);
+  if (!tile.matches(".ready") || !answer || (!answer.ok && answer.status !== 404)) return; // IPO is away, not the file
+  const sentence = answer.ok ? "" : new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[role=alert]")?.textContent;
+  tile.className = "tile missing";
+  const blank = document.createElement("div");
+  blank.className = "blank";
+  blank.append(Object.assign(document.createElement("p"), { textContent: sentence || "The file of this picture is damaged." }));
+  const again = tile.querySelector("form.again");
+  const hadFocus = tile.contains(document.activeElement);
+  tile.querySelectorAll("noscript, .tick, form:not(.again)").forEach((node) => node.remove());
+  picture.closest("a").replaceWith(blank, again);
+  if (hadFocus) again.querySelector("button").focus();
+}
+document.addEventListener("error", (event) => unseen(event.target), true);
+for (const picture of document.images) if (picture.complete && !picture.naturalWidth) unseen(picture); // before this was read
+
 // Keys: arrows walk through the tiles; g, b, 1 to 5, t (the best) and n (the next best) rate. Silent while typing.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
   const named = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (named) {
     event.preventDefault();
-    return named.click();
+    return event.repeat || named.click(); // a key that is held says a thing once
   }
   const tiles = [...document.querySelectorAll(".tile.ready")];
   if (!tiles.length) return;
@@ -63,13 +61,13 @@ document.addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (step) {
     const next = here < 0 ? 0 : Math.min(Math.max(here + step, 0), tiles.length - 1);
-    tiles[next].querySelector("[data-rating]").focus();
+    (tiles[next].querySelector("[data-rating]") || tiles[next]).focus();
     event.preventDefault();
     return;
   }
   const rating = { g: "good", b: "bad", t: "best", n: "next" }[event.key] || event.key;
   const button = tiles[Math.max(here, 0)].querySelector(`[data-rating="${CSS.escape(rating)}"]`);
-  if (!button) return;
+  if (!button || event.repeat) return;
   button.focus();
   button.click();
 });

@@ -1,0 +1,227 @@
+"""A scratch database beside the configured one, filled with a long history by a few statements of SQL."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.management import call_command
+from django.db import connection
+from django.db.models import Max, Model
+from django.utils import timezone
+
+from generation import images
+from ipo_site.middleware import local_user
+from preferences import counts, services
+from preferences.models import (
+    Batch,
+    Candidate,
+    Embedding,
+    OptimizerState,
+    Rating,
+    Search,
+    Session,
+    Worker,
+)
+
+DIMENSION = 64
+ENCODERS = ("siglip", "colours")
+# Ids of the copied ratings are those of their candidates and so much, so that two statements know of each other.
+FAR = 1_000_000_000
+ONE_SESSION = "One session"
+REDRAWN = "A batch that was drawn anew with every vote"
+
+
+@dataclass(frozen=True)
+class Size:
+    """So many sessions of so many batches; and one with a single batch, every slot of which was drawn anew often."""
+
+    sessions: int = 60
+    batches: int = 200
+    pictures: int = 8
+    attempts: int = 200
+
+
+SMALL = Size(sessions=1, batches=2, attempts=2)
+LARGE = Size()
+
+
+@contextmanager
+def scratch(name: str, *, keep: bool = False) -> Iterator[bool]:
+    """Within, everything goes to a database of this name, with all tables; it is dropped at the end, unless kept.
+
+    Gives whether it was there before.
+    """
+    home = connection.settings_dict["NAME"]
+    quoted = connection.ops.quote_name(name)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+        found = cursor.fetchone() is not None
+        if found and not keep:
+            cursor.execute(f"DROP DATABASE {quoted}")  # of a run that was killed
+            found = False
+        if not found:
+            cursor.execute(f"CREATE DATABASE {quoted}")
+    try:
+        _use(name)
+        call_command("migrate", verbosity=0, interactive=False)
+        yield found
+    finally:
+        _use(home)
+        if not keep:
+            with connection.cursor() as cursor:
+                cursor.execute(f"DROP DATABASE {quoted}")
+
+
+def _use(name: str) -> None:
+    connection.close()
+    connection.settings_dict["NAME"] = name
+    ContentType.objects.clear_cache()  # their ids are another database's
+
+
+def fill(size: Size) -> None:
+    """Play one batch of one session as people and worker do, and copy it until there is this much."""
+    write_files(size.pictures)
+    original = _play(size.pictures)
+    batch = original.batches.get()
+    with connection.cursor() as cursor:
+        session = str(original.pk)
+        _copy(
+            cursor,
+            Session,
+            f"generate_series(2, {size.sessions}) n WHERE t.id = '{session}'",
+            id="gen_random_uuid()",
+            prompt="t.prompt || ' ' || n",
+            created_at="t.created_at - n * interval '1 hour'",
+        )
+        _copy(
+            cursor,
+            Batch,
+            f"preferences_session s, generate_series(1, {size.batches}) n"
+            f" WHERE t.id = {batch.pk} AND NOT (n = 1 AND s.id = '{session}')",
+            session_id="s.id",
+            number="n",
+            created_at="s.created_at + n * interval '9 s'",
+            finished_at="s.created_at + n * interval '9 s'",
+        )
+        _copy(
+            cursor,
+            Candidate,
+            f"preferences_batch b WHERE t.batch_id = {batch.pk} AND b.id <> t.batch_id",
+            batch_id="b.id",
+            drawn_at="b.finished_at",
+        )
+        _redrawn(cursor, session, batch.pk, size.attempts)
+        unrated = (
+            "FROM preferences_candidate c JOIN preferences_batch b ON b.id = c.batch_id"
+            " WHERE NOT EXISTS (SELECT 1 FROM preferences_ratedcandidate r WHERE r.candidate_id = c.id)"
+        )
+        _copy(
+            cursor,
+            Rating,
+            f"(SELECT c.id, b.session_id {unrated}) c WHERE t.id = (SELECT min(id) FROM preferences_rating)",
+            id=f"{FAR} + c.id",
+            session_id="c.session_id",
+            kind="CASE WHEN c.id % 9 = 0 THEN 'stars' ELSE 'good_bad' END",
+            form_token="gen_random_uuid()",
+        )
+        cursor.execute(
+            "INSERT INTO preferences_ratedcandidate (rating_id, candidate_id, value)"
+            f" SELECT {FAR} + c.id, c.id, CASE WHEN c.slot % 3 = 0 THEN -1 ELSE 1 END {unrated}"
+        )
+        _copy(
+            cursor,
+            OptimizerState,
+            f"preferences_batch b WHERE t.batch_id = {batch.pk} AND b.id <> t.batch_id",
+            batch_id="b.id",
+        )
+        _copy(
+            cursor,
+            Embedding,
+            "preferences_candidate c WHERE t.candidate_id = (SELECT min(candidate_id) FROM preferences_embedding)"
+            " AND NOT EXISTS (SELECT 1 FROM preferences_embedding e WHERE e.candidate_id = c.id)",
+            candidate_id="c.id",
+        )
+        _copy(cursor, Search, f"preferences_session s WHERE s.id <> '{session}'", session_id="s.id")
+        last = Rating.objects.aggregate(last=Max("pk"))["last"]
+        cursor.execute("SELECT setval(pg_get_serial_sequence('preferences_rating', 'id'), %s)", [last])
+        cursor.execute("VACUUM ANALYZE")  # as Postgres does by itself after a while
+    for pk in Session.objects.values_list("pk", flat=True):
+        counts.recount(pk)
+
+
+def write_files(pictures: int) -> None:
+    """The files of a batch; all batches have the same."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    encoded = images.encode(noise)
+    for slot in range(1, pictures + 1):
+        default_storage.save(f"{slot}.png", ContentFile(encoded.png))
+        default_storage.save(f"{slot}.webp", ContentFile(encoded.thumbnail))
+
+
+def _play(pictures: int) -> Session:
+    """A session with one batch that is drawn, rated and searched; its files are tiny."""
+    rng = np.random.default_rng(0)
+    fields = {"prompt": ONE_SESSION, "model": settings.IPO_DEFAULT_MODEL, "width": 64, "height": 64}
+    session = services.start_session(local_user(), uuid.uuid4(), fields | {"curation_size": pictures})
+    batch = session.batches.get()
+    now = timezone.now() - timedelta(days=1)
+    for candidate in batch.candidates.all():
+        candidate.vector = rng.normal(size=DIMENSION).astype("<f4").tobytes()
+        candidate.state, candidate.score, candidate.distance, candidate.drawn_at = "ready", 0.5, 40.0, now
+        candidate.image, candidate.thumbnail = f"{candidate.slot}.png", f"{candidate.slot}.webp"
+        candidate.save()
+        for encoder in ENCODERS:
+            Embedding.objects.create(candidate=candidate, encoder=encoder, vector=rng.normal(size=DIMENSION))
+        services.rate(candidate, "good" if candidate.slot % 3 else "bad", uuid.uuid4())
+    Batch.objects.filter(pk=batch.pk).update(state=Batch.State.READY, phase=Batch.Phase.DONE, finished_at=now)
+    OptimizerState.objects.create(
+        batch=batch,
+        value_model=session.value_model,
+        metrics={"held_out_accuracy": 0.7},
+        note="Learned from what was said.",
+        rng_state={},
+        parameters=rng.bytes(20_000),
+    )
+    trial = {"settings": {"xgboost_trees": 50, "xgboost_depth": 8, "xgboost_learning_rate": 0.1}, "loss": 0.6}
+    Search.objects.create(session=session, state=Search.State.DONE, trials=[trial] * 100, finished_at=now)
+    Worker.objects.create(name="gpu@here", state=Worker.State.READY, model=session.model, seen_at=timezone.now())
+    return session
+
+
+def _redrawn(cursor: Any, session: str, batch: int, attempts: int) -> None:
+    pk = uuid.uuid4()
+    _copy(
+        cursor,
+        Session,
+        f"(SELECT) one WHERE t.id = '{session}'",
+        id=f"'{pk}'",
+        prompt=f"'{REDRAWN}'",
+        form_submit="false",
+    )
+    _copy(cursor, Batch, f"(SELECT) one WHERE t.id = {batch}", session_id=f"'{pk}'", number="1", form_submit="false")
+    _copy(
+        cursor,
+        Candidate,
+        f"preferences_batch b, generate_series(1, {attempts}) n WHERE t.batch_id = {batch} AND b.session_id = '{pk}'",
+        batch_id="b.id",
+        attempt="n",
+    )
+
+
+def _copy(cursor: Any, model: type[Model], source: str, **columns: str) -> None:
+    """Insert rows of a table `t` of its own, with some columns changed; those that are added later come along."""
+    fields = [str(field.column) for field in model._meta.local_concrete_fields]
+    if "id" not in columns:
+        fields.remove("id")
+    names = ", ".join(f'"{name}"' for name in fields)
+    values = ", ".join(columns.get(name, f't."{name}"') for name in fields)
+    table = model._meta.db_table
+    cursor.execute(f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} t, {source}")

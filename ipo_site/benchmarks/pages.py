@@ -1,0 +1,303 @@
+"""How long the server takes for each page, and how often it asks the database, with a long history and a short one.
+
+The pages are those of the URL conf and of the registry of the admin: a new one gets its rows by itself, or says that it
+needs a line in FORMS or ARGUMENTS.
+"""
+
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from typing import Any
+from unittest.mock import patch
+
+from django.contrib import admin
+from django.db import connection, transaction
+from django.http import HttpResponseBase
+from django.test import Client, RequestFactory
+from django.test.utils import override_settings
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from ipo_site.benchmarks import history
+from ipo_site.middleware import local_user
+from preferences import paging, selectors, tasks
+from preferences.models import Batch, Candidate, Session
+
+# Seconds at the server.
+OURS, ADMIN = 0.1, 0.3
+HTMX = {"HX-Request": "true"}
+
+
+class NoRow(Exception):
+    """A page that cannot be measured yet; the text says what to write where."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the data a page is looked at."""
+
+    name: str
+    batch: Batch
+    candidate: Candidate
+
+
+@dataclass(frozen=True)
+class Row:
+    """One request. `forms` is what is posted, None a GET; undone afterwards."""
+
+    page: str
+    place: str
+    url: str
+    limit: float
+    form: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a request took: seconds (median) and queries."""
+
+    page: str
+    place: str
+    seconds: float
+    queries: int
+    limit: float
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.page, self.place
+
+
+# What stands in an address, by the name it has there.
+ARGUMENTS: dict[str, Callable[[Place], Any]] = {
+    "session_id": lambda place: place.batch.session_id,
+    "number": lambda place: place.batch.number,
+    "candidate_id": lambda place: place.candidate.pk,
+    "kind": lambda place: "thumbnail",
+}
+
+
+def _start(place: Place) -> dict[str, Any]:
+    session = place.batch.session
+    return {"id": uuid.uuid4(), "prompt": "another", "model": session.model, "space": "latent", **_controls(place)}
+
+
+def _controls(place: Place) -> dict[str, Any]:
+    return {name: value for name, value in place.batch.session.controls().items() if value is not False}
+
+
+def _rating(place: Place) -> dict[str, Any]:
+    return {"value": "bad", "form_token": uuid.uuid4(), "after": ""}
+
+
+def _pair(place: Place) -> dict[str, Any]:
+    pair, _ = selectors.next_pair(place.batch)
+    if pair is None:
+        raise NoRow("There is no pair to compare: see ipo_site/benchmarks/history.py.")
+    return {"first": pair.first.pk, "second": pair.second.pk, "answer": "first", "form_token": pair.form_token}
+
+
+# What is posted to a page, by the name of its URL.
+FORMS: dict[str, Callable[[Place], dict[str, Any]]] = {
+    "index": _start,
+    "controls": _controls,
+    "search": lambda place: {},
+    "stop_search": lambda place: {},
+    "submit": lambda place: {"good": [place.candidate.pk]},
+    "pairs": _pair,
+    "undo_pair": lambda place: {},
+    "retry": lambda place: {},
+    "rate": _rating,
+}
+
+
+def run(name: str, *, size: history.Size = history.LARGE, rounds: int = 5, keep: bool = False) -> list[dict[str, Any]]:
+    """Measure all pages on a small and on a large history, in scratch databases whose names begin with this.
+
+    Rows of page, place, limit, and seconds and queries of each. Raises NoRow.
+    """
+    found: dict[str, dict[tuple[str, str], Figure]] = {}
+    _client.cache_clear()
+    for which, this in (("small", history.SMALL), ("large", size)):
+        with (
+            tempfile.TemporaryDirectory() as pictures,
+            override_settings(MEDIA_ROOT=pictures),
+            patch.object(tasks, "enqueue"),  # no worker is woken: its database knows nothing of these batches
+            patch.object(tasks, "enqueue_trial"),
+            history.scratch(f"{name}_{which}", keep=keep) as was_there,
+        ):
+            if was_there and Session.objects.exists():
+                history.write_files(this.pictures)
+            else:
+                history.fill(this)
+            figures = [_figure(row, rounds) for row in rows()]
+            found[which] = {figure.key: figure for figure in figures}
+    return [
+        {
+            **asdict(large),
+            "seconds_small": found["small"][key].seconds if key in found["small"] else None,
+            "queries_small": found["small"][key].queries if key in found["small"] else None,
+        }
+        for key, large in found["large"].items()
+    ]
+
+
+def missed(found: list[dict[str, Any]]) -> list[str]:
+    """A sentence for each page that is too slow, or asks more often than with one session."""
+    said = []
+    for row in found:
+        name = f"{row['page']}, {row['place']}" if row["place"] else row["page"]
+        if row["seconds"] >= row["limit"]:
+            said.append(f"{name}: {1000 * row['seconds']:.0f} ms, and {1000 * row['limit']:.0f} are allowed.")
+        if row["queries_small"] is not None and row["queries"] > row["queries_small"]:
+            said.append(f"{name}: {row['queries']} queries, and {row['queries_small']} with one session.")
+    return said
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """As Markdown: each page where it is slowest."""
+    lines = ["| Page | ms | with one session | Queries |", "|---|---:|---:|---:|"]
+    for page in dict.fromkeys(row["page"] for row in found):
+        of_page = [row for row in found if row["page"] == page]
+        ms, small = (round(1000 * max(row[name] or 0 for row in of_page)) for name in ("seconds", "seconds_small"))
+        lines.append(f"| {page} | {ms} | {small} | {max(row['queries'] for row in of_page)} |")
+    return "\n".join(lines)
+
+
+def rows() -> Iterator[Row]:
+    """Every page of ours and of the admin, on what is in the database."""
+    places = list(_places())
+    for pattern in _patterns(get_resolver()):
+        yield from _of_ours(pattern, places)
+    yield from _of_admin()
+
+
+def _places() -> Iterator[Place]:
+    newest = Session.objects.exclude(prompt=history.REDRAWN).order_by("-created_at")[:1].get()
+    batches = list(newest.batches.select_related("session"))
+    redrawn = Batch.objects.select_related("session").get(session__prompt=history.REDRAWN)
+    for name, batch in (
+        ("newest batch", batches[-1]),
+        ("old batch", batches[len(batches) // 2 - 1]),
+        ("drawn anew often", redrawn),
+    ):
+        candidate = batch.shown().order_by("slot").first()
+        assert candidate is not None
+        yield Place(name, batch, candidate)
+
+
+def _patterns(resolver: URLResolver) -> Iterator[URLPattern]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLPattern):
+            yield pattern
+        elif pattern.namespace != "admin":
+            yield from _patterns(pattern)
+
+
+def _of_ours(pattern: URLPattern, places: list[Place]) -> Iterator[Row]:
+    if not pattern.name:
+        raise NoRow(f"The URL {pattern.pattern} has no name: give it one, so that its page is measured.")
+    wanted = pattern.pattern.regex.groupindex
+    unknown = wanted.keys() - ARGUMENTS.keys()
+    if unknown:
+        raise NoRow(f"The URL {pattern.name} has an argument {min(unknown)}: add it to ARGUMENTS in {__name__}.")
+    for place in places if wanted else places[:1]:
+        url = reverse(pattern.name, kwargs={name: ARGUMENTS[name](place) for name in wanted})
+        name = place.name if wanted else ""
+        answer = _ask(url)
+        if answer.status_code < 300:
+            yield Row(pattern.name, name, url, OURS)
+        elif answer.status_code == 302:  # a fragment of a page, that the script asks for
+            yield Row(pattern.name, name, url, OURS, headers=HTMX)
+        elif pattern.name not in FORMS:
+            raise NoRow(f"{pattern.name} answers {answer.status_code}: add what it is sent to FORMS in {__name__}.")
+        if pattern.name in FORMS:
+            form = FORMS[pattern.name](place)
+            yield Row(f"{pattern.name}, sent", name, url, OURS, form)
+            yield Row(f"{pattern.name}, sent by script", name, url, OURS, form, HTMX)
+    if pattern.name == "index":
+        older = f"{url}?older={paging.session_page(local_user().pk).older}"
+        yield Row("index", "second page", older, OURS)
+
+
+def _of_admin() -> Iterator[Row]:
+    yield Row("admin", "", reverse("admin:index"), ADMIN)
+    request = RequestFactory().get("/")
+    request.user = local_user()
+    for model, table in admin.site._registry.items():
+        options = model._meta
+        page = f"admin: {options.verbose_name_plural}"
+        name = f"admin:{options.app_label}_{options.model_name}"
+        url = reverse(f"{name}_changelist")
+        yield Row(page, "", url, ADMIN)
+        changelist: Any = table.get_changelist_instance(request)
+        if changelist.multi_page:
+            yield Row(page, "last page", f"{url}?p={changelist.paginator.num_pages}", ADMIN)
+        for spec in changelist.filter_specs:
+            for choice in spec.choices(changelist):
+                if not choice["selected"]:
+                    yield Row(page, f"{spec.title} {choice['display']}", url + choice["query_string"], ADMIN)
+        for foreign in options.concrete_fields:
+            of: Any = foreign.related_model
+            if foreign.many_to_one and of._meta.app_label == options.app_label:
+                first = model._base_manager.order_by("pk").values_list(foreign.attname, flat=True).first()
+                yield Row(page, f"of one {foreign.name}", f"{url}?{foreign.name}__exact={first}", ADMIN)
+        if table.search_fields:
+            yield Row(page, "search", f"{url}?q=9", ADMIN)
+        if table.has_add_permission(request):
+            yield Row(f"{page}, add", "", reverse(f"{name}_add"), ADMIN)
+        one = table.get_queryset(request).order_by("pk").last()
+        if one is None:
+            continue
+        yield Row(f"{page}, change", "", reverse(f"{name}_change", args=[one.pk]), ADMIN)
+        yield Row(f"{page}, history", "", reverse(f"{name}_history", args=[one.pk]), ADMIN)
+        if table.has_delete_permission(request):
+            yield Row(f"{page}, delete", "", reverse(f"{name}_delete", args=[one.pk]), ADMIN)
+
+
+@cache
+def _client() -> Client:
+    """One for all requests: each new one would look through all static files first, as a server does when it starts."""
+    return Client(SERVER_NAME="127.0.0.1")
+
+
+def _ask(url: str, form: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> HttpResponseBase:
+    client = _client()
+    client.cookies.clear()  # what one page has to say is not shown on the next
+    if form is None:
+        return client.get(url, headers=dict(headers or {}))
+    return client.post(url, form, headers=dict(headers or {}))
+
+
+def _figure(row: Row, rounds: int) -> Figure:
+    """What is too slow is tried a few times more, and the least counts: something else may have had the machine."""
+    figure = _measure(row, rounds)
+    for _ in range(4):
+        if figure.seconds >= row.limit:
+            figure = min(figure, _measure(row, rounds), key=lambda one: one.seconds)
+    return figure
+
+
+def _measure(row: Row, rounds: int) -> Figure:
+    """Median of some rounds after one that is not counted (templates are compiled then)."""
+    times, queries = [], 0
+    for _ in range(1 + rounds):
+        queries = 0
+
+        def count(execute: Any, *args: Any) -> Any:
+            nonlocal queries
+            queries += 1
+            return execute(*args)
+
+        with transaction.atomic(), connection.execute_wrapper(count):
+            began = time.perf_counter()
+            answer = _ask(row.url, row.form, row.headers)
+            b"".join(getattr(answer, "streaming_content", ()))
+            times.append(time.perf_counter() - began)
+            transaction.set_rollback(True)
+        if answer.status_code >= 400:
+            raise NoRow(f"{row.page} ({row.url}) answers {answer.status_code}: see FORMS in {__name__}.")
+    return Figure(row.page, row.place, statistics.median(times[1:]), queries, row.limit)

@@ -1,0 +1,153 @@
+// What a person says arrives as it was meant: at once on the page, in order and once at the server, however slow that is.
+"use strict";
+
+const HASTE = 400; // ms: a second press within them is the same press, by a finger that shook or clicked twice
+const LOOK = 350; // ms: nobody judges pictures that have been there for less
+const saved = new WeakMap(); // tile -> the word that the server is known to have for it, once it may differ from the page
+const meant = new WeakMap(); // submit event -> the word that it says
+const lastPress = new WeakMap(); // button -> when
+const COMPARING = "form.pair, form.undo";
+let comparing = 0; // answers about pairs on their way
+let held = false; // Submit was pressed, and waits for what is on its way
+
+const tiles = () => [...document.querySelectorAll(".tile.ready")];
+const shown = (tile) => tile.querySelector("[data-rating][aria-pressed=true]")?.dataset.rating || "none";
+const known = (tile) => (saved.has(tile) ? saved.get(tile) : shown(tile));
+const isSaved = () => !comparing && tiles().every((tile) => known(tile) === shown(tile));
+
+function say(tile, word) {
+  if (!saved.has(tile)) saved.set(tile, shown(tile));
+  if (word !== "next") tile.classList.remove("good", "bad", "best"); // a place stands beside other words
+  if (["good", "bad", "best"].includes(word)) tile.classList.add(word);
+  for (const button of tile.querySelectorAll("[data-rating]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.rating === word));
+  }
+}
+// One batch has one best: what is said of this tile takes it from the others.
+function others(tile, word) {
+  return word === "best" ? tiles().filter((other) => other !== tile) : [];
+}
+
+// An id for a form that is sent: also where the page came by plain HTTP from another machine, without randomUUID.
+function freshId() {
+  const hex = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/(.{8})(.{4}).(.{3}).(.{3})(.{12})/, "$1-$2-4$3-a$4$5");
+}
+
+function stop(event) {
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}
+
+// Before HTMX hears of it.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  const button = event.submitter;
+  if (button?.dataset.rating) {
+    const before = lastPress.get(button) ?? -Infinity;
+    lastPress.set(button, event.timeStamp);
+    const isPressed = button.getAttribute("aria-pressed") === "true";
+    if (isPressed && event.timeStamp - before < HASTE) return stop(event);
+    const tile = form.closest(".tile");
+    const word = isPressed ? "none" : button.dataset.rating;
+    meant.set(event, word);
+    say(tile, word);
+    for (const other of others(tile, word)) say(other, "none");
+  } else if (form.matches(COMPARING)) {
+    if (!("seen" in form.dataset)) stop(event);
+    setSeen(false);
+  } else if (form.id === "batch-form" && !isSaved()) {
+    stop(event);
+    held = true;
+    form.setAttribute("aria-busy", "true");
+  }
+}, true);
+
+// A key that is held presses its button once.
+document.addEventListener("keydown", (event) => {
+  if (event.repeat && event.key === "Enter" && event.target.closest("[data-rating], .pair button, .undo button")) event.preventDefault();
+});
+
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  const word = meant.get(detail.triggeringEvent);
+  if (!word) return;
+  detail.parameters.value = word;
+  detail.parameters.form_token = freshId();
+});
+document.addEventListener("htmx:beforeRequest", ({ target }) => {
+  if (target.matches(COMPARING)) comparing += 1;
+});
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  const form = detail.requestConfig.elt;
+  const word = meant.get(detail.requestConfig.triggeringEvent);
+  if (word) settleTile(form.closest(".tile"), word, detail.successful);
+  else if (form.matches(COMPARING)) {
+    comparing -= 1;
+    if (!detail.successful) setSeen(true);
+  } else return;
+  if (!detail.successful) held = false;
+  if (!held || !isSaved()) return;
+  held = false;
+  document.getElementById("batch-form")?.requestSubmit();
+});
+function settleTile(tile, word, isDone) {
+  if (isDone) {
+    saved.set(tile, word);
+    for (const other of others(tile, word)) if (saved.get(other) === "best") saved.set(other, "none");
+  } else if (shown(tile) === word) {
+    // Refused or lost, and nothing newer was said: the page shows again what is saved.
+    say(tile, known(tile));
+    for (const other of others(tile, word)) if (known(other) === "best") say(other, "best");
+  }
+}
+
+// Whoever leaves takes nothing along that is not saved: the server gets it while the page goes.
+function handOver(tile) {
+  const form = tile.querySelector("form");
+  const body = new FormData(form);
+  body.set("value", shown(tile));
+  body.set("form_token", freshId());
+  fetch(form.action, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
+  saved.set(tile, shown(tile));
+}
+addEventListener("pagehide", () => tiles().filter((tile) => known(tile) !== shown(tile)).forEach(handOver));
+
+// Answers may overtake each other: one that was read earlier than what the page shows is let go.
+let readAt = 0;
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const moment = Number(detail.xhr.getResponseHeader("X-Read-At"));
+  if (moment && moment < readAt) detail.shouldSwap = false;
+  else if (moment) readAt = moment;
+});
+// A tile that is there is not rendered anew under the user's hand.
+document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
+  const { target, fragment } = detail;
+  if (!target.matches(".tile.ready")) return;
+  if (fragment.querySelector(".tile")?.dataset.candidate === target.dataset.candidate) detail.shouldSwap = false;
+  else if (known(target) !== shown(target)) handOver(target);
+});
+document.addEventListener("placed", ({ detail }) => {
+  for (const [candidate, label] of Object.entries(detail)) {
+    const button = document.querySelector(`[data-candidate="${candidate}"] [data-rating=next]`);
+    if (button) button.textContent = label;
+  }
+});
+
+// Two pictures can be compared once both are there and were looked at.
+async function look() {
+  if (!document.querySelector(COMPARING)) return;
+  const pictures = [...document.querySelectorAll(".pair img")].map((picture) => picture.decode().catch(() => {}));
+  await Promise.all([...pictures, new Promise((done) => setTimeout(done, LOOK))]);
+  setSeen(!comparing);
+}
+function setSeen(isSeen) {
+  for (const form of document.querySelectorAll(COMPARING)) form.toggleAttribute("data-seen", isSeen);
+}
+look();
+document.addEventListener("htmx:afterSettle", look);
+
+// A page that comes back from the browser's memory has a form that was used: it starts another session.
+addEventListener("pageshow", (event) => {
+  const id = document.querySelector("form [name=id]");
+  if (event.persisted && id) id.value = freshId();
+});

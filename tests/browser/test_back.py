@@ -1,0 +1,47 @@
+"""Back, with pages from the browser's own memory as well as without."""
+
+import shutil
+
+import pytest
+from playwright.sync_api import expect
+
+from preferences.models import Session
+from tests.browser.conftest import FLAGS
+
+
+@pytest.fixture(params=[True, False], ids=["from memory", "loaded anew"])
+def page_going_back(request, browser):
+    """A page of a browser with, or without, its back-forward cache, which Playwright switches off."""
+    if request.param:
+        without = ["--disable-back-forward-cache"]
+        path = shutil.which("chromium") or shutil.which("chromium-browser")
+        browser = browser.browser_type.launch(executable_path=path, args=FLAGS, ignore_default_args=without)
+    context = browser.new_context()
+    context.set_default_timeout(30_000)
+    page = context.new_page()
+    page.add_init_script("addEventListener('pageshow', (event) => { window.fromMemory = event.persisted; })")
+    page.is_from_memory = request.param
+    yield page
+    context.close()
+    if request.param:
+        browser.close()
+
+
+def start(page, prompt: str) -> None:
+    page.get_by_role("textbox", name="Prompt", exact=True).fill(prompt)
+    page.get_by_role("button", name="Start session").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(prompt)
+
+
+def test_another_prompt_after_back_is_another_session(page_going_back, live_server, tiny_model):
+    page = page_going_back
+    page.goto(live_server.url)
+    start(page, "a sea at night")
+    used = str(Session.objects.get().pk)
+    page.go_back(wait_until="commit")  # from memory nothing is loaded
+    assert page.evaluate("window.fromMemory") is page.is_from_memory
+    expect(page.get_by_role("button", name="Start session")).to_be_visible()
+    if page.is_from_memory:
+        expect(page.locator("main form [name=id]")).not_to_have_value(used)
+    start(page, "a forest at noon")
+    assert sorted(Session.objects.values_list("prompt", flat=True)) == ["a forest at noon", "a sea at night"]

@@ -1,0 +1,271 @@
+"""Haste and slow answers: what a person said last is what is saved, once, and nobody undoes what he did not mean to."""
+
+import re
+
+import pytest
+from playwright.sync_api import APIResponse, Page, Route, expect
+
+from preferences import drawing, selectors, training
+from preferences.models import Rating, Session
+from tests.browser.conftest import eventually
+from tests.factories import SessionFactory
+
+
+@pytest.fixture
+def drawn(live_server, page, manager):
+    """Opens a session of this kind whose first batch is drawn."""
+
+    def open_session(**fields) -> Session:
+        session = SessionFactory(**fields)
+        drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+        page.goto(f"{live_server.url}/s/{session.pk}/")
+        return session
+
+    return open_session
+
+
+class Slow:
+    """Keeps the first requests of a kind until they are let go; or their answers: then the server has heard them."""
+
+    def __init__(self, page: Page, of: str = "**/rate", answers: bool = False, first: int = 1) -> None:
+        self.kept: list[tuple[Route, APIResponse | None]] = []
+        self.keeps_answers = answers
+        self.page = page
+        page.route(of, self.keep, times=first)
+
+    def keep(self, route: Route) -> None:
+        self.kept.append((route, route.fetch() if self.keeps_answers else None))
+
+    def wait(self) -> None:
+        eventually(self.page, lambda: bool(self.kept), True)
+
+    def let_go(self) -> None:
+        for route, answer in self.kept:
+            if answer is None:
+                route.continue_()
+            else:
+                route.fulfill(response=answer)
+
+
+def button(page, number: int, name: str = "Good"):
+    return page.get_by_role("group", name=f"Candidate {number}", exact=True).get_by_role("button", name=name)
+
+
+def is_pressed(button, wanted: bool = True) -> None:
+    expect(button).to_have_attribute("aria-pressed", str(wanted).lower())
+
+
+def settled(page) -> None:
+    expect(page.locator(".tile form.htmx-request")).to_have_count(0)
+
+
+def counted(session: Session):
+    return lambda: selectors.rating_counts(session)
+
+
+def test_a_second_press_in_haste_undoes_nothing(page, drawn):
+    session = drawn()
+    button(page, 1).dblclick()
+    is_pressed(button(page, 1))
+    button(page, 2).focus()
+    page.keyboard.press("g")
+    page.keyboard.press("g")
+    is_pressed(button(page, 2))
+    page.keyboard.press("ArrowRight")
+    for _ in range(4):
+        page.keyboard.down("b")  # held: all but the first are repeats
+        page.wait_for_timeout(250)
+    page.keyboard.up("b")
+    is_pressed(button(page, 3, "Bad"))
+    button(page, 4, "Bad").focus()
+    for _ in range(4):
+        page.keyboard.down("Enter")
+        page.wait_for_timeout(250)
+    page.keyboard.up("Enter")
+    is_pressed(button(page, 4, "Bad"))
+    settled(page)
+    eventually(page, counted(session), (2, 2))
+    assert Rating.objects.count() == 4
+    assert not Rating.objects.filter(undone_at__isnull=False).exists()
+
+    button(page, 1).click()  # at leisure: taken back
+    is_pressed(button(page, 1), False)
+    eventually(page, counted(session), (1, 2))
+    page.reload()
+    is_pressed(button(page, 1), False)
+    is_pressed(button(page, 2))
+
+
+def test_a_double_click_redraws_a_tile_once(page, drawn):
+    session = drawn(form_submit=False)
+    button(page, 1).dblclick()
+    settled(page)
+    eventually(page, counted(session), (1, 0))
+    assert session.batches.get().candidates.filter(slot=1).count() == 2
+
+
+def test_the_last_of_three_words_stands_however_slow_the_answers(page, drawn):
+    session = drawn()
+    slow = Slow(page)
+    for name in ("Good", "Bad", "Good", "Bad"):
+        button(page, 1, name).click()
+        is_pressed(button(page, 1, name))  # at once, long before any answer
+    slow.wait()
+    slow.let_go()
+    eventually(page, counted(session), (0, 1))
+    settled(page)
+    is_pressed(button(page, 1, "Bad"))
+    is_pressed(button(page, 1), False)
+    expect(page.locator("#counts")).to_have_text("0 good, 1 bad so far")
+    assert Rating.objects.count() == 2  # the first, which was on its way, and the last
+
+
+def test_the_last_best_stands_however_slow_the_answers(page, drawn):
+    session = drawn(asking="best")
+    slow = Slow(page)
+    for number in (1, 2, 3):
+        button(page, number, "Best").click()
+        is_pressed(button(page, number, "Best"))
+    expect(page.locator("[aria-pressed=true]")).to_have_count(1)
+    slow.wait()
+    slow.let_go()
+    third = session.batches.get().candidates.get(slot=3)
+    best = Rating.objects.filter(undone_at__isnull=True, items__value__gt=0).values_list("items__candidate", flat=True)
+    eventually(page, lambda: list(best.all()), [third.pk])
+    settled(page)
+    expect(page.locator("[aria-pressed=true]")).to_have_count(1)
+    is_pressed(button(page, 3, "Best"))
+
+
+def test_a_ranking_keeps_the_order_of_the_clicks(page, drawn):
+    drawn(asking="ranking")
+    slow = Slow(page)
+    for number in (4, 2):
+        button(page, number, "Next best").click()
+    slow.wait()
+    slow.let_go()
+    expect(button(page, 4, "1st")).to_be_visible()
+    expect(button(page, 2, "2nd")).to_be_visible()
+
+
+def test_an_older_answer_shows_nothing_older(page, drawn):
+    session = drawn()
+    slow = Slow(page, answers=True)
+    button(page, 1).click()
+    slow.wait()
+    button(page, 2, "Bad").click()
+    counts = page.locator("#counts")
+    expect(counts).to_have_text("1 good, 1 bad so far")
+    slow.let_go()
+    settled(page)
+    expect(counts).to_have_text("1 good, 1 bad so far")
+    expect(page.get_by_role("status")).to_contain_text("2 of 4 rated")
+    is_pressed(button(page, 1))
+    is_pressed(button(page, 2, "Bad"))
+    assert selectors.rating_counts(session) == (1, 1)
+
+
+def test_submit_waits_for_ratings_on_their_way(page, drawn):
+    session = drawn()
+    slow = Slow(page)
+    button(page, 1).click()
+    button(page, 1, "Bad").click()  # queues behind the first
+    slow.wait()
+    page.get_by_role("button", name="Submit batch").click()
+    expect(page.locator("#batch-form")).to_have_attribute("aria-busy", "true")
+    assert session.batches.count() == 1
+    slow.let_go()
+    expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
+    assert selectors.rating_counts(session) == (0, 1)
+
+
+def test_who_leaves_at_once_loses_nothing(page, drawn):
+    session = drawn()
+    slow = Slow(page)
+    button(page, 1).click()
+    slow.wait()
+    page.get_by_role("link", name="Models").click()
+    expect(page).to_have_url(re.compile("/models/$"))
+    eventually(page, counted(session), (1, 0))
+
+
+def test_a_refused_rating_is_shown_as_it_is_saved(page, drawn):
+    session = drawn()
+    button(page, 1).click()
+    eventually(page, counted(session), (1, 0))
+    settled(page)
+    page.provoked.append("500 (Internal Server Error)")
+    page.provoked.append("Response Status Error Code 500")
+    page.route("**/rate", lambda route: route.fulfill(status=500, body="no"), times=1)
+    button(page, 1, "Bad").click()
+    expect(page.get_by_role("status")).to_contain_text("That did not work")
+    is_pressed(button(page, 1))
+    is_pressed(button(page, 1, "Bad"), False)
+
+
+def test_rating_in_an_old_batch_leaves_the_way_to_the_newest(page, drawn, live_server, manager):
+    session = drawn()
+    page.get_by_role("button", name="Submit batch").click()
+    expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
+    page.get_by_role("link", name="Batch 1", exact=True).click()
+    button(page, 1).click()
+    eventually(page, counted(session), (1, 0))
+    settled(page)
+    expect(page.get_by_role("link", name="To the newest batch")).to_be_visible()
+    expect(page.get_by_role("button", name="Submit batch")).to_have_count(0)
+
+
+def test_what_is_there_without_script_is_not_there_with_it(page, live_server, manager):
+    """HTMX parses what it swaps in as a page without script: a check box in <noscript> would become a real one."""
+    session = SessionFactory()
+    page.goto(f"{live_server.url}/s/{session.pk}/")
+    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    expect(button(page, 4)).to_be_visible()
+    expect(page.locator(".tile input[type=checkbox]")).to_have_count(0)
+
+
+def pairs(page, drawn) -> Session:
+    session = drawn(asking="pairs", curation_size=6, inference_batch=6)
+    page.get_by_role("link", name="Compare pairs").click()
+    expect(page.locator("form.pair")).to_have_attribute("data-seen", "")
+    return session
+
+
+def test_a_held_key_answers_one_pair(page, drawn):
+    pairs(page, drawn)
+    for _ in range(5):
+        page.keyboard.down("ArrowLeft")
+        page.wait_for_timeout(250)
+    page.keyboard.up("ArrowLeft")
+    expect(page.get_by_role("status")).to_contain_text("1 answered, at most 5")
+    eventually(page, Rating.objects.count, 1)
+
+
+def test_a_pair_that_nobody_has_seen_is_not_answered(page, drawn):
+    session = pairs(page, drawn)
+    slow = Slow(page, "**/image", first=2)  # the next pictures do not come yet
+    first = page.get_by_role("button", name="The left one")
+    first.dblclick()
+    expect(page.get_by_role("status")).to_contain_text("1 answered")
+    first.click()
+    page.wait_for_timeout(500)
+    first.click()
+    page.keyboard.press("ArrowRight")
+    assert Rating.objects.count() == 1
+    slow.let_go()
+    expect(page.locator("form.pair")).to_have_attribute("data-seen", "")
+    first.click()
+    expect(page.get_by_role("status")).to_contain_text("2 answered")
+    assert [one.values for one in training.training_set(session, 256).said] == [(1.0, -1.0)] * 2
+
+
+def test_an_answer_on_its_way_goes_along_with_next_batch(page, drawn):
+    session = pairs(page, drawn)
+    slow = Slow(page, "**/pairs")
+    page.keyboard.press("ArrowLeft")
+    slow.wait()
+    page.get_by_role("button", name="Enough: next batch").click()
+    assert session.batches.count() == 1
+    slow.let_go()
+    expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
+    assert Rating.objects.count() == 1
