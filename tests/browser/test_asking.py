@@ -117,4 +117,4 @@ def test_pairs_with_keys(page, live_server, workers):
     eventually(page, Rating.objects.filter(undone_at__isnull=False).count, 1)
     assert page.evaluate("history.length") == before  # Back leads to the batch, not to an answer
     page.get_by_role("button", name="Next batch").click()
-    expect(page.get_by_role("link", name="2", exact=True)).to_have_attribute("aria-current", "page")
+    expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")

@@ -77,7 +77,7 @@ def test_a_journey_with_script(page, live_server, workers):
     expect(page.locator(".tile").first.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
 
     page.get_by_role("button", name="Submit batch").click()
-    expect(page.get_by_role("link", name="2", exact=True)).to_have_attribute("aria-current", "page")
+    expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
     expect(first).to_be_focused()  # the first new one, before it is drawn and after
     expect(status).to_contain_text("6 of 6 images", timeout=60_000)
     expect(first).to_be_focused()
@@ -120,7 +120,7 @@ def test_a_journey_without_script(page_without_script, live_server, workers):
     for name in ("Candidate 2", "Candidate 4"):
         page.get_by_role("group", name=name, exact=True).get_by_role("checkbox").check()
     page.get_by_role("button", name="Submit batch").click()
-    expect(page.get_by_role("link", name="2", exact=True)).to_have_attribute("aria-current", "page")
+    expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
     eventually(page, lambda: selectors.rating_counts(Session.objects.get()), (2, 0))
     expect(page.get_by_role("status")).to_contain_text("4 of 4 images", timeout=60_000)
 

@@ -79,7 +79,7 @@ def test_candidates_are_sound(situation: dict, seed: int, n: int) -> None:
     again = propose(rng=np.random.default_rng(seed), n=n, **situation)
     np.testing.assert_array_equal(again.vectors, found.vectors)
 
-    if config.max_dist and not found.explored:
+    if config.max_dist and not found.explored and not found.reason:  # else it looks as far as a first batch, or further
         start = config.start if config.start in ("random", "prompt") or feedback.good.any() else "random"
         rng = np.random.default_rng(seed)
         starts = STARTS[start](feedback.X[feedback.good], anchor, geometry, config, rng, n)
