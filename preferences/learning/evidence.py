@@ -71,4 +71,4 @@ def widen(
 
 def _weighed(X: Vectors, feedback: Feedback) -> Floats:
     """The rows X [n, d] times the prior covariance of a taste in their space."""
-    return np.asarray(X, dtype=np.float64) if feedback.shape is None else weigh(X, feedback.shape)
+    return np.asarray(X, dtype=np.float64) if feedback.shape is None or not len(X) else weigh(X, feedback.shape)
