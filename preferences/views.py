@@ -154,7 +154,7 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
     response = _dated(render(request, "preferences/progress.html", news), view)
     labels = {tile.candidate.pk: button.label for tile in view.tiles for button in tile.asked if button.word == "next"}
     if labels:
-        response["HX-Trigger-After-Swap"] = json.dumps({"placed": labels})
+        response["HX-Trigger"] = json.dumps({"placed": labels})
     return response
 
 

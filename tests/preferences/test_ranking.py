@@ -76,7 +76,7 @@ def test_the_page_shows_places(client, batch):
     url = f"/candidates/{candidate.pk}/rate"
     form = {"value": "next", "form_token": str(uuid.uuid4())}
     answer = client.post(url, form, headers={"HX-Request": "true"})
-    assert f'"{candidate.pk}": "1st"' in answer.headers["HX-Trigger-After-Swap"]
+    assert f'"{candidate.pk}": "1st"' in answer.headers["HX-Trigger"]
     page = client.get(f"/s/{batch.session_id}/").content.decode()
     assert page.count(">1st</button>") == 1
     assert page.count(">Next best</button>") == 3
