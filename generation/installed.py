@@ -76,12 +76,19 @@ def needed_gb(spec: ModelSpec) -> float:
     kept, here = kept_folder(spec), next(filter(None, _places(spec)), None)
     if here == kept:
         return 0.0
-    written = spec.kept_gb if spec.quantization or spec.single_file else 0.0
+    written = written_gb(spec)
     if here is not None:
         return written
     repository = spec.single_file_parts[0] if spec.single_file else spec.source
-    begun = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "blobs"
-    return written + max(0.0, spec.download_gb - _gigabytes(begun))
+    blobs = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "blobs"
+    # What ends otherwise (.incomplete) is begun anew by whoever left it; our own downloads go on (.part).
+    begun = sum(_gigabytes(one) for one in blobs.glob("*") if one.suffix in ("", ".part"))
+    return written + max(0.0, spec.download_gb - begun)
+
+
+def written_gb(spec: ModelSpec) -> float:
+    """What is written beside what is fetched for it, in GB: its weights in four bits, or in another layout."""
+    return spec.kept_gb if spec.quantization or spec.single_file else 0.0
 
 
 def free_gb() -> float:

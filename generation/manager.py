@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from generation.backends.base import Backend
 from generation.pacing import Pace
+from generation.progress import Progress
 from generation.types import GenerationRequest, Hardware, ModelSpec, Picture, Pixels, Vectors
 
 if TYPE_CHECKING:
@@ -27,11 +29,35 @@ class ModelManager:
         self._servers: dict[str, Backend] = {}
         self._paces: dict[tuple[ModelSpec, int, int, int, str], Pace] = {}
         self._opening = threading.Lock()
+        self.progress: Progress | None = None  # of the model that is being loaded here; None where none is
         self.has_drawn = False  # whether a pass succeeded, here or on a server
 
     def ensure_ready(self, spec: ModelSpec, server: str = "", should_stop: Callable[[], bool] | None = None) -> None:
-        """Have the model loaded. Raises GenerationError with a remedy."""
-        self._backend(server).ensure_ready(spec, should_stop)
+        """Have the model loaded; `progress` tells meanwhile how far it is. Raises GenerationError with a remedy."""
+        with self._watched() as on_progress:
+            self._backend(server).ensure_ready(spec, should_stop, on_progress)
+
+    def preload(self, spec: ModelSpec, server: str = "") -> None:
+        """As ensure_ready, where nobody waits yet: makes way, by raising Cancelled, for whoever wants another model."""
+        with self._watched() as on_progress:
+            if server:
+                self._remote_backend(server).ensure_ready(spec, None, on_progress)
+            else:
+                self._local_backend().preload(spec, on_progress)
+
+    @contextmanager
+    def _watched(self) -> Iterator[Callable[[Progress], None]]:
+        last: Progress | None = None
+
+        def on_progress(progress: Progress) -> None:
+            nonlocal last
+            self.progress = last = progress
+
+        try:
+            yield on_progress
+        finally:
+            if self.progress is last:  # else another thread loads by now
+                self.progress = None
 
     def generate(self, spec: ModelSpec, request: GenerationRequest, server: str = "") -> list[Picture]:
         """Draw one forward pass: one Picture for each vector, in their order. Raises GenerationError."""
@@ -79,9 +105,9 @@ class ModelManager:
         """What this process draws on."""
         return self._local_backend().hardware()
 
-    def fetch(self, spec: ModelSpec) -> None:
-        """Download all that drawing with a model needs, with progress on the terminal. Raises ModelUnavailable."""
-        self._local_backend().fetch(spec)
+    def fetch(self, spec: ModelSpec, on_progress: Callable[[Progress], None] | None = None) -> None:
+        """Download all that drawing with a model needs. Raises ModelUnavailable."""
+        self._local_backend().fetch(spec, on_progress)
 
     def _backend(self, server: str) -> Backend:
         return self._remote_backend(server) if server else self._local_backend()

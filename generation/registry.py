@@ -37,7 +37,7 @@ FLUX: dict[str, Any] = {
     "preview_vae": "madebyollin/taef1",
     "needs_cuda": True,
     "kept_gb": 11.5,
-    "memory_gb": 11.5,  # while it is loaded; while it draws, 8 and what the pictures take
+    "memory_gb": 9.0,  # while it draws: the transformer 6.7, encoder and others 1.2, activations; see pipelines/flux.py
 }
 
 BUILTIN: dict[str, ModelSpec] = {

@@ -3,13 +3,19 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from generation.progress import Progress
 from generation.types import GenerationRequest, ModelSpec, Picture
 
 
 class Backend(ABC):
     @abstractmethod
-    def ensure_ready(self, spec: ModelSpec, should_stop: Callable[[], bool] | None = None) -> None:
-        """Have the model loaded. Raises GenerationError; Cancelled once it is to stop, if it can be."""
+    def ensure_ready(
+        self,
+        spec: ModelSpec,
+        should_stop: Callable[[], bool] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """Have the model loaded. Raises GenerationError; Cancelled once it is to stop."""
 
     @abstractmethod
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:

@@ -1,24 +1,29 @@
 """Draws in this process. One model is resident at a time; a lock keeps it while it is in use."""
 
 import gc
+import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
-from generation import registry
+from generation import installed, registry
 from generation.backends.base import Backend
 from generation.encoders import Siglip
-from generation.errors import ModelUnavailable, OutOfMemory
+from generation.errors import Cancelled, ModelUnavailable, OutOfMemory
 from generation.pipelines import loading, previews, speedups
 from generation.pipelines.base import Pipeline
 from generation.pipelines.flux import Flux
 from generation.pipelines.stable_diffusion import StableDiffusion
+from generation.progress import Progress, Report
 from generation.types import GenerationRequest, Hardware, ModelSpec, Picture, Pixels, Vectors
 
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 0.25  # between two looks at whether who waits for the slot still wants it
 T = TypeVar("T")
 FAMILIES: dict[str, type[Pipeline]] = {"stable_diffusion": StableDiffusion, "flux": Flux}
 
@@ -29,9 +34,16 @@ class LocalBackend(Backend):
         self._lock = threading.RLock()
         self._resident: Pipeline | None = None
         self._encoder: tuple[str, Siglip] | None = None
+        self._preloading: ModelSpec | None = None  # what nobody has asked for yet
+        self._make_way = threading.Event()  # for whoever waits: it is to stop
 
-    def ensure_ready(self, spec: ModelSpec, should_stop: Callable[[], bool] | None = None) -> None:
-        with self._lock:
+    def ensure_ready(
+        self,
+        spec: ModelSpec,
+        should_stop: Callable[[], bool] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        with self._turn(spec, should_stop):
             if self._resident is not None and self._resident.spec == spec:
                 return
             device = _device()
@@ -43,12 +55,45 @@ class LocalBackend(Backend):
             self._drop()  # the old one first: two may not fit
             self._encoder = None  # while weights are read they take most room: it is read again when it is needed
             _free_memory()
-            self._resident = _tried(lambda: self._load(spec, device))
+            report = Report(spec, on_progress, should_stop)
+            self._resident = _tried(lambda: self._load(spec, device, report))
             if self._resident is None:
                 raise _no_room(f"loading {spec.label}", "choose a smaller model, or end what else uses it")
 
-    def _load(self, spec: ModelSpec, device: str) -> Pipeline:
-        pipeline = FAMILIES[spec.family].load(spec, device)
+    def preload(self, spec: ModelSpec, on_progress: Callable[[Progress], None] | None = None) -> None:
+        """Have a model loaded that nobody has asked for yet. Raises GenerationError.
+
+        Cancelled is raised as soon as somebody waits for another one, or does not want this one any longer.
+        """
+        self._make_way.clear()
+        self._preloading = spec
+        try:
+            self.ensure_ready(spec, self._make_way.is_set, on_progress)
+        finally:
+            self._preloading = None
+
+    @contextmanager
+    def _turn(self, spec: ModelSpec, should_stop: Callable[[], bool] | None) -> Iterator[None]:
+        """The slot for a model, after the wait for whoever has it. Raises Cancelled."""
+        while not self._lock.acquire(timeout=LOOK_SECONDS):
+            if self._preloading not in (None, spec):
+                self._make_way.set()
+            if should_stop is not None and should_stop():
+                self._make_way.set()
+                raise Cancelled(f"Stopped waiting for {spec.label}.")
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _load(self, spec: ModelSpec, device: str, report: Report) -> Pipeline:
+        pipeline = FAMILIES[spec.family].load(spec, device, report)
+        encoder = registry.ENCODERS.get(spec.encoder, "")
+        if encoder and installed.folder_of(encoder, "config.json") is None:
+            try:  # now that the page shows it, not in the middle of the first batch
+                loading.fetch_companion(spec, encoder, report)
+            except ModelUnavailable as error:
+                log.warning("Without its image encoder for now: %s", error)
         speedups.apply(pipeline.pipe, self._speedups)
         return pipeline
 
@@ -95,9 +140,9 @@ class LocalBackend(Backend):
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
         return Hardware(f"{os.cpu_count()} CPU cores", memory, is_gpu=False)
 
-    def fetch(self, spec: ModelSpec) -> None:
-        """Download all that drawing with a model needs, with progress on the terminal. Raises ModelUnavailable."""
-        loading.fetch(spec)
+    def fetch(self, spec: ModelSpec, on_progress: Callable[[Progress], None] | None = None) -> None:
+        """Download all that drawing with a model needs. Raises ModelUnavailable."""
+        loading.fetch(spec, Report(spec, on_progress))
 
     def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
         """What an encoder (a key of ENCODERS) sees in pictures: unit vectors [n, k].

@@ -18,6 +18,7 @@ from generation import wire
 from generation.backends.base import Backend
 from generation.backends.exchange import Answer, Stuck, TooLarge, Watch, post
 from generation.errors import GenerationError, ModelUnavailable, ServerUnavailable
+from generation.progress import Progress
 from generation.types import GenerationRequest, ModelSpec, Picture
 
 PATIENCE = 60.0  # seconds that a full queue is waited for
@@ -32,7 +33,13 @@ class RemoteBackend(Backend):
         self.url = url
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    def ensure_ready(self, spec: ModelSpec, should_stop: Callable[[], bool] | None = None) -> None:
+    def ensure_ready(
+        self,
+        spec: ModelSpec,
+        should_stop: Callable[[], bool] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """The page says that the server loads, and no more."""
         watch = Watch(should_stop)
         # Services of former versions answer at the end, with plain JSON.
         with self._asked("/model", {"model_id": spec.key}, {"Accept": f"{LINES}, application/json"}, watch) as answer:

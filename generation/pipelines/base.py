@@ -11,6 +11,7 @@ from diffusers import AutoencoderKL
 from generation import images, spaces
 from generation.errors import Cancelled
 from generation.pipelines import previews
+from generation.progress import Report
 from generation.types import GenerationRequest, ModelSpec, Picture
 
 
@@ -24,8 +25,8 @@ class Pipeline(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, spec: ModelSpec, device: str) -> "Pipeline":
-        """Read the weights. Raises ModelUnavailable with a remedy."""
+    def load(cls, spec: ModelSpec, device: str, report: Report | None = None) -> "Pipeline":
+        """Read the weights, fetched and converted if need be. Raises ModelUnavailable with a remedy, and Cancelled."""
 
     @abstractmethod
     def generate(self, request: GenerationRequest) -> list[Picture]:

@@ -5,24 +5,28 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import FluxPipeline
+from diffusers import FluxPipeline, FluxTransformer2DModel
 from safetensors import SafetensorError
+from transformers import T5EncoderModel
 
 from generation import spaces
 from generation.errors import GenerationError, ModelUnavailable
 from generation.installed import kept_folder
 from generation.pipelines.base import Pipeline, after_step, decoded, generators
-from generation.pipelines.loading import file_of, read, require_room, small_files
+from generation.pipelines.loading import fetched_if_missing, file_of, from_here, read, require_room, small_files
 from generation.pipelines.quantization import need_bitsandbytes, options, written_once
 from generation.pipelines.single_file import convert
+from generation.progress import Report, Stage
 from generation.types import GenerationRequest, ModelSpec, Picture
 
 log = logging.getLogger(__name__)
 PROMPTS = 16  # whose embeddings are kept: 2 MB each
+STEPS = 3  # of reading: T5, the transformer, all the rest
 ROOM = 1.3  # of the bytes of T5 must be free: the statistics of its weights, and its activations
 
 
@@ -30,7 +34,8 @@ class Flux(Pipeline):
     """A diffusers FluxPipeline without its T5, which reads a prompt once: then its embeddings are kept.
 
     In four bits T5 takes 4.3 GB beside the 6.7 of the transformer, more than a card of 12 GB has room for while it
-    draws. So it waits in the machine's own memory, and is on the card only while a new prompt is read.
+    draws. So it waits in the machine's own memory, and is on the card only while a new prompt is read: moved in a second,
+    where reading a prompt on the CPU would take the better part of a minute. bitsandbytes moves packed weights whole.
     """
 
     def __init__(self, spec: ModelSpec, pipe: FluxPipeline, device: str) -> None:
@@ -42,8 +47,8 @@ class Flux(Pipeline):
         self._encoded: OrderedDict[str, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
 
     @classmethod
-    def load(cls, spec: ModelSpec, device: str) -> "Flux":
-        pipe = _read(spec)
+    def load(cls, spec: ModelSpec, device: str, report: Report | None = None) -> "Flux":
+        pipe = _read(spec, report or Report(spec))
         found = pipe.text_encoder_2.config.d_model, pipe.text_encoder.config.hidden_size
         if found != (spec.hidden_size, spec.pooled_size):
             raise ModelUnavailable(
@@ -126,7 +131,7 @@ def bytes_of(module: torch.nn.Module) -> int:
     return sum(one.numel() * one.element_size() for one in (*module.parameters(), *module.buffers()))
 
 
-def _read(spec: ModelSpec) -> FluxPipeline:
+def _read(spec: ModelSpec, report: Report) -> FluxPipeline:
     """The pipeline on the CPU; in four bits from where it is kept, after the first time."""
     if spec.quantization == "nf4":
         need_bitsandbytes(spec.label)
@@ -135,18 +140,44 @@ def _read(spec: ModelSpec) -> FluxPipeline:
     if spec.single_file:
         if not folder.is_dir():  # else the file itself is not needed any longer
             base = small_files(spec)  # before gigabytes are fetched
+            file = file_of(spec, report)
             require_room(spec)
-            quantize = spec.quantization == "nf4"
-            convert(file_of(spec), base, folder, changes=spec.changes, dtype=spec.dtype, quantize=quantize)
-        return read(FluxPipeline, kept)
+            convert(
+                file,
+                base,
+                folder,
+                changes=spec.changes,
+                dtype=spec.dtype,
+                quantize=spec.quantization == "nf4",
+                on_progress=partial(report.tell, Stage.CONVERTING),
+            )
+        return _read_parts(kept, report)
     if not spec.quantization:
-        return read(FluxPipeline, spec)
+        return _read_parts(spec, report)
     pipe = None
     try:
-        with written_once(folder) as draft:
+        with written_once(folder, partial(report.tell, Stage.CONVERTING)) as draft:
             if draft is not None:
-                pipe = read(FluxPipeline, spec, **options(spec))
+                pipe = _read_parts(spec, report, Stage.CONVERTING)
+                report.tell(Stage.CONVERTING, STEPS, STEPS)
                 pipe.save_pretrained(draft, safe_serialization=True)
     except (OSError, SafetensorError) as error:
         log.warning("%s is quantised anew at each start: it could not be kept as %s (%s).", spec.label, folder, error)
-    return read(FluxPipeline, kept) if pipe is None else pipe
+    return _read_parts(kept, report) if pipe is None else pipe
+
+
+def _read_parts(spec: ModelSpec, report: Report, stage: Stage = Stage.READING) -> FluxPipeline:
+    """The large parts one after the other, T5 first: weights in four bits are read onto the card, where it leaves."""
+
+    def part(name: str, kind: Any, done: int) -> Any:
+        report.tell(stage, done, STEPS)
+        quantised_now = options(spec, name) if stage == Stage.CONVERTING else {}
+        return from_here(kind, spec, subfolder=name, **quantised_now)
+
+    def parts() -> dict[str, Any]:
+        t5 = part("text_encoder_2", T5EncoderModel, 0).to("cpu")
+        return {"text_encoder_2": t5, "transformer": part("transformer", FluxTransformer2DModel, 1)}
+
+    large = fetched_if_missing(spec, report, parts)
+    rest: FluxPipeline = read(FluxPipeline, spec, report, partial(report.tell, stage, 2, STEPS), **large)
+    return rest

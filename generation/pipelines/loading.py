@@ -1,15 +1,16 @@
 """Reading a pipeline's weights, and saying in one sentence why they could not be read."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 import torch
 from diffusers import DiffusionPipeline
-from huggingface_hub import constants, set_client_factory, snapshot_download
+from huggingface_hub import constants, set_client_factory
 from huggingface_hub.errors import (
     GatedRepoError,
     LocalEntryNotFoundError,
@@ -20,10 +21,13 @@ from huggingface_hub.utils._http import default_client_factory
 from safetensors import SafetensorError
 
 from generation.errors import ModelUnavailable
-from generation.installed import folder_of, free_gb, kept_folder, missing, needed_gb
+from generation.installed import folder_of, free_gb, kept_folder, missing, needed_gb, written_gb
+from generation.pipelines import fetching
+from generation.progress import Report, Stage
 from generation.registry import ENCODERS
 from generation.types import ModelSpec
 
+T = TypeVar("T")
 # What reading and fetching raise besides; of what is silent, the hub's own client would wait for ever.
 FAILURES = (OSError, ValueError, httpx2.HTTPError, SafetensorError)
 OFFLINE = (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, httpx2.TransportError)
@@ -41,27 +45,43 @@ def _client() -> httpx2.Client:
 set_client_factory(_client)
 
 
-def read(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -> Any:
+def read(
+    kind: type[DiffusionPipeline],
+    spec: ModelSpec,
+    report: Report,
+    begin: Callable[[], None] | None = None,
+    **options: Any,
+) -> Any:
     """The diffusers pipeline of a spec, on the CPU; fetched if it is not here. Raises ModelUnavailable with a remedy.
 
-    What is here is read without a look at the hub, which may be slow, or silent.
+    What is here is read without a look at the hub, which may be slow, or silent. `begin` reports that reading begins.
     """
+
+    def pipe() -> Any:
+        (begin or partial(report.tell, Stage.READING))()
+        return from_here(kind, spec, **options)
+
+    found = fetched_if_missing(spec, report, pipe)
+    found.set_progress_bar_config(disable=True)
+    return found
+
+
+def fetched_if_missing(spec: ModelSpec, report: Report, work: Callable[[], T]) -> T:
+    """What is read of a pipeline that is here, or is fetched for it. Raises ModelUnavailable with a remedy."""
     try:
-        pipe = _from_here(kind, spec, **options)
+        return work()
     except FAILURES as error:
         if Path(spec.source).is_dir():
             raise ModelUnavailable(why_not(spec, error)) from error
-        fetch_pipeline(spec)
-        try:
-            pipe = _from_here(kind, spec, **options)
-        except FAILURES as second:
-            raise ModelUnavailable(why_not(spec, second)) from second
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
+    fetch_pipeline(spec, report)
+    try:
+        return work()
+    except FAILURES as second:
+        raise ModelUnavailable(why_not(spec, second)) from second
 
 
-def _from_here(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -> Any:
-    """With the spec's variant, or else without."""
+def from_here(kind: Any, spec: ModelSpec, **options: Any) -> Any:
+    """A pipeline or a part of one, with the spec's variant, or else without. Raises one of FAILURES."""
     options |= {"dtype": getattr(torch, spec.dtype), "local_files_only": True}
     if spec.variant:
         try:
@@ -71,9 +91,12 @@ def _from_here(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -
     return kind.from_pretrained(spec.source, **options)
 
 
-def require_room(spec: ModelSpec) -> None:
-    """Before gigabytes are fetched or written: see that the disk has room for them. Raises ModelUnavailable."""
-    needed, free = needed_gb(spec), free_gb()
+def require_room(spec: ModelSpec, to_fetch: float | None = None) -> None:
+    """Before gigabytes are fetched or written: see that the disk has room for them. Raises ModelUnavailable.
+
+    `to_fetch`: GB that are still to come, where the hub was asked; otherwise the spec's entry says so.
+    """
+    needed, free = needed_gb(spec) if to_fetch is None else to_fetch + written_gb(spec), free_gb()
     if needed > free:
         raise ModelUnavailable(
             f"{spec.label} needs {needed:.0f} GB more on the disk of {constants.HF_HOME}, which has {free:.0f} GB "
@@ -81,25 +104,34 @@ def require_room(spec: ModelSpec) -> None:
         )
 
 
-def fetch(spec: ModelSpec) -> None:
-    """Download all that drawing with a model needs, with progress on the terminal. Raises ModelUnavailable."""
+def fetch(spec: ModelSpec, report: Report) -> None:
+    """Download all that drawing with a model needs. Raises ModelUnavailable, and Cancelled."""
     if not kept_folder(spec).is_dir():  # else what it was made from is not needed any longer
         if spec.single_file:
             small_files(spec)
-            file_of(spec)
+            file_of(spec, report)
         elif not Path(spec.source).is_dir():
-            fetch_pipeline(spec)
+            fetch_pipeline(spec, report)
     for source in (spec.preview_vae, ENCODERS.get(spec.encoder, "")):
         if source and not Path(source).is_dir():
-            _downloaded(replace(spec, source=source), ignore_patterns=["*.bin", "*.h5", "*.msgpack", "*.ckpt"])
+            fetch_companion(spec, source, report)
 
 
-def fetch_pipeline(spec: ModelSpec) -> None:
-    """Download what a pipeline is made of. Raises ModelUnavailable."""
+def fetch_companion(spec: ModelSpec, source: str, report: Report) -> None:
+    """Download what is no part of the pipeline, such as an image encoder. Raises ModelUnavailable, and Cancelled."""
+    _downloaded(
+        replace(spec, source=source, quantization="", single_file=""),
+        report,
+        ignore_patterns=["*.bin", "*.h5", "*.msgpack", "*.ckpt"],
+    )
+
+
+def fetch_pipeline(spec: ModelSpec, report: Report) -> None:
+    """Download what a pipeline is made of. Raises ModelUnavailable, and Cancelled."""
     small_files(spec)
-    require_room(spec)
     try:
-        DiffusionPipeline.download(spec.source, variant=spec.variant or None)
+        with fetching.for_diffusers(report, partial(require_room, spec)):
+            DiffusionPipeline.download(spec.source, variant=spec.variant or None)
     except (*FAILURES, RuntimeError) as error:  # the last is what hf_xet raises
         raise ModelUnavailable(why_not(spec, error)) from error
 
@@ -111,7 +143,7 @@ def small_files(spec: ModelSpec) -> Path:
     """
     folder = folder_of(spec.source)  # without a look at the hub, as everywhere
     if folder is None or (missing(folder, weights=False) and not Path(spec.source).is_dir()):
-        folder = _downloaded(spec, allow_patterns=SMALL_FILES)
+        folder = _downloaded(spec, Report(spec), allow_patterns=SMALL_FILES)
     if lacking := missing(folder, weights=False):
         raise ModelUnavailable(
             f"{spec.label} could not be loaded: {spec.source} has no {lacking}, or not all of it: name a folder or "
@@ -120,10 +152,10 @@ def small_files(spec: ModelSpec) -> Path:
     return folder
 
 
-def file_of(spec: ModelSpec) -> Path:
+def file_of(spec: ModelSpec, report: Report) -> Path:
     """The spec's single file, fetched if need be: a path, or owner/name/file of a repository.
 
-    The file may be a pattern (owner/name/*.safetensors) that fits one file. Raises ModelUnavailable with a remedy.
+    The file may be a pattern (owner/name/*.safetensors) that fits one file. Raises ModelUnavailable, and Cancelled.
     """
     path = Path(spec.single_file)
     if path.is_file():
@@ -131,8 +163,7 @@ def file_of(spec: ModelSpec) -> Path:
     source, pattern = spec.single_file_parts
     if path.is_absolute() or not pattern:
         raise ModelUnavailable(f"{spec.label} could not be loaded: there is no file {path}. Correct its name.")
-    require_room(spec)
-    found = sorted(_downloaded(replace(spec, source=source), allow_patterns=[pattern]).glob(pattern))
+    found = sorted(_downloaded(replace(spec, source=source), report, allow_patterns=[pattern]).glob(pattern))
     if len(found) != 1:
         raise ModelUnavailable(
             f"{spec.label} could not be loaded: {len(found)} files of {source} fit “{pattern}”: name one."
@@ -140,10 +171,10 @@ def file_of(spec: ModelSpec) -> Path:
     return found[0]
 
 
-def _downloaded(spec: ModelSpec, **patterns: Any) -> Path:
-    """The folder of these files of the spec's repository. Raises ModelUnavailable."""
+def _downloaded(spec: ModelSpec, report: Report, **patterns: Any) -> Path:
+    """The folder of these files of the spec's repository. Raises ModelUnavailable, and Cancelled."""
     try:
-        return Path(snapshot_download(spec.source, **patterns))
+        return fetching.snapshot(spec.source, report, partial(require_room, spec), **patterns)
     except (*FAILURES, RuntimeError) as error:
         raise ModelUnavailable(why_not(spec, error)) from error
 
@@ -151,7 +182,7 @@ def _downloaded(spec: ModelSpec, **patterns: Any) -> Path:
 def why_not(spec: ModelSpec, error: BaseException) -> str:
     """One sentence with a remedy. diffusers and transformers hide what the hub said behind a plain OSError."""
     name = f"{spec.label} could not be loaded"
-    causes = list(_causes(error))
+    causes = list(causes_of(error))
     if any(isinstance(cause, GatedRepoError) for cause in causes):
         return (
             f"{name}: its repository is gated. Accept the licence at {constants.ENDPOINT}/{spec.source}, put a token "
@@ -162,7 +193,7 @@ def why_not(spec: ModelSpec, error: BaseException) -> str:
             f"{name}: there is no repository {spec.source}, or it is private. Correct its name, or put a token "
             "that may read it into HF_TOKEN in .env."
         )
-    if any(is_full(cause) for cause in causes):
+    if is_full(error):
         return (
             f"{name}: the disk of {constants.HF_HOME} is full. Free some space there, or set HF_HOME to a folder on a "
             "larger disk, and try again: what was fetched so far is kept."
@@ -179,12 +210,16 @@ def why_not(spec: ModelSpec, error: BaseException) -> str:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether it says that a disk is full: by its number, or in words where libraries in other languages pass it on."""
-    number = error.errno if isinstance(error, OSError) else None
-    return number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
+    """Whether it comes from a full disk: told by a number, or in words where other languages' libraries pass it on."""
+
+    def says_so(cause: BaseException) -> bool:
+        number = cause.errno if isinstance(cause, OSError) else None
+        return number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(cause)
+
+    return any(says_so(cause) for cause in causes_of(error))
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes_of(error: BaseException | None) -> Iterator[BaseException]:
     """The error, and all that it came from."""
     known: set[int] = set()
     waiting = [error]

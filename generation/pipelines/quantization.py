@@ -2,35 +2,32 @@
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
-from diffusers.quantizers import PipelineQuantizationConfig
+from diffusers import BitsAndBytesConfig as DiffusersConfig
+from transformers import BitsAndBytesConfig as TransformersConfig
 
 from generation.errors import ModelUnavailable
 from generation.types import ModelSpec
 
+PAUSE = 1.0  # seconds between two looks whether another process is done
 # What makes up nearly all of the weights. T5 alone is 9.5 GB in bfloat16.
 LARGE_PARTS = ("transformer", "text_encoder_2")
 
 
-def options(spec: ModelSpec) -> dict[str, Any]:
-    """Options of from_pretrained. Four-bit NormalFloat (Dettmers et al. 2023) saves memory, not time."""
-    if spec.quantization != "nf4":
+def options(spec: ModelSpec, part: str) -> dict[str, Any]:
+    """Options of from_pretrained of one part. Four-bit NormalFloat (Dettmers et al. 2023) saves memory, not time."""
+    if spec.quantization != "nf4" or part not in LARGE_PARTS:
         return {}
-    config = PipelineQuantizationConfig(
-        quant_backend="bitsandbytes_4bit",
-        quant_kwargs={
-            "load_in_4bit": True,
-            "bnb_4bit_quant_type": "nf4",
-            "bnb_4bit_compute_dtype": getattr(torch, spec.dtype),
-        },
-        components_to_quantize=list(LARGE_PARTS),
-    )
+    kind = TransformersConfig if part == "text_encoder_2" else DiffusersConfig
+    dtype = getattr(torch, spec.dtype)
+    config = kind(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
     return {"quantization_config": config}
 
 
@@ -40,16 +37,28 @@ def need_bitsandbytes(name: str) -> None:
         raise ModelUnavailable(f"{name} needs bitsandbytes: install it (pip install -e '.[cuda]'), and try again.")
 
 
+def is_locked(file: IO[Any]) -> bool:
+    """Whether this process has the file for itself now. The lock ends when the file is closed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextmanager
-def written_once(folder: Path) -> Iterator[Path | None]:
+def written_once(folder: Path, while_waiting: Callable[[], None] = lambda: None) -> Iterator[Path | None]:
     """A draft to write into, which becomes `folder` at the end of the block; None where that is there already.
 
-    A second process waits for the first. What fails or is killed leaves nothing that looks complete. Raises OSError.
+    A second process waits for the first, and calls `while_waiting` now and then, which may raise. What fails or is
+    killed leaves nothing that looks complete. Raises OSError.
     """
     draft = folder.with_name(f"{folder.name}.partial")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while not is_locked(lock):
+            while_waiting()
+            time.sleep(PAUSE)
         if folder.is_dir():
             yield None
             return

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from transformers import CLIPTextModel, PreTrainedModel, T5EncoderModel
 
 from generation.errors import ModelUnavailable
-from generation.pipelines.loading import SMALL_FILES
+from generation.pipelines.loading import SMALL_FILES, is_full
 from generation.pipelines.quantization import LARGE_PARTS, need_bitsandbytes, written_once
 
 SHARD = "2GB"  # of weights in memory at once, and in one file of the folder
@@ -67,15 +67,20 @@ def convert(
     `base` is a folder in that layout, of the same architecture: configurations, tokenizers and scheduler come from it,
     except for the settings that `changes`, a JSON file, has by the names of these files. With `quantize` the linear
     layers of the transformer and of T5 are NF4 (those that are so in the file bit for bit); without, all is `dtype`,
-    the name of a torch dtype. Calls `on_progress(done, total)` after each tensor. Holds about 2 GB of weights in
-    memory. Raises ModelUnavailable.
+    the name of a torch dtype. Calls `on_progress(done, total)` after each tensor; what it raises stops the
+    conversion. Holds about 2 GB of weights in memory. Raises ModelUnavailable.
     """
     try:
-        with written_once(folder) as draft:
+        with written_once(folder, lambda: None if on_progress is None else on_progress(0, 0)) as draft:
             if draft is not None:
                 with _opened(file) as checkpoint:
                     _write(checkpoint, base, changes, draft, getattr(torch, dtype), quantize, on_progress)
     except (OSError, SafetensorError) as error:  # what the file itself is to blame for was found on opening it
+        if is_full(error):
+            raise ModelUnavailable(
+                f"{file.name} could not be converted: the disk of {folder.parent} is full. Free some space there, or "
+                "set HF_HOME to a folder on a larger disk, and try again: what was fetched so far is kept."
+            ) from error
         raise ModelUnavailable(
             f"{file.name} could not be written as {folder} ({error}): free some space there, or remove what is in the "
             "way, and try again."

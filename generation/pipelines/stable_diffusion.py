@@ -10,6 +10,7 @@ from generation import spaces
 from generation.errors import ModelUnavailable
 from generation.pipelines.base import Pipeline, after_step, decoded, generators
 from generation.pipelines.loading import read
+from generation.progress import Report
 from generation.types import GenerationRequest, ModelSpec, Picture
 
 
@@ -22,8 +23,10 @@ class StableDiffusion(Pipeline):
         self._encoded: tuple[tuple[str, str, bool], tuple[torch.Tensor, torch.Tensor | None]] | None = None
 
     @classmethod
-    def load(cls, spec: ModelSpec, device: str) -> "StableDiffusion":
-        pipe = read(StableDiffusionPipeline, spec, safety_checker=None, requires_safety_checker=False)
+    def load(cls, spec: ModelSpec, device: str, report: Report | None = None) -> "StableDiffusion":
+        pipe = read(
+            StableDiffusionPipeline, spec, report or Report(spec), safety_checker=None, requires_safety_checker=False
+        )
         if spec.scheduler == "lcm":
             pipe.scheduler = LCMScheduler.from_config(pipe.scheduler.config)
         hidden, tokens = pipe.text_encoder.config.hidden_size, pipe.tokenizer.model_max_length

@@ -63,9 +63,14 @@ class Service:
         finally:
             self.places.release()
 
-    def load(self, spec: ModelSpec) -> None:
+    def load(self, spec: ModelSpec, should_stop: Callable[[], bool] | None = None) -> None:
         """Have a model loaded, in one's turn. Raises GenerationError."""
-        self.manager.ensure_ready(spec)
+
+        def moves_on() -> bool:
+            self._count()  # asked between two chunks of a download, two tensors of a conversion
+            return should_stop is not None and should_stop()
+
+        self.manager.ensure_ready(spec, should_stop=moves_on)
         self.chosen = spec
         self.moved += 1
 
@@ -126,7 +131,7 @@ class Service:
                     return
             try:
                 stream.begin("loading")
-                self.load(spec)
+                self.load(spec, stream.is_left)
                 last = work(stream)
             finally:
                 self._turn.release()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,17 @@ def test_gated_cut_off_and_out_of_reach_are_one_sentence_each(folder, python):
     assert "the network cannot be reached" in unreachable.stderr
     assert "pocket-landscapes is here" in unreachable.stdout  # one failure does not stop the others
     assert "Traceback" not in gated + cut + unreachable.stderr
+
+
+def test_what_the_disk_has_no_room_for_is_refused_before_a_byte_of_it_comes(folder, python, tmp_path):
+    huge = tmp_path / "huge"
+    shutil.copytree(folder, huge)
+    os.truncate(huge / "unet" / "diffusion_pytorch_model.safetensors", 8 * 10**12)  # sparse
+    with hub.serving_all({NAME: huge}) as far:
+        refused = python(far.address, "manage.py", "fetch_models", "far").stderr
+    assert "Tiny needs 8000 GB more on the disk of" in refused
+    assert "Traceback" not in refused
+    assert not [name for name in far.sent if name.endswith((".safetensors", ".bin"))]
 
 
 def test_an_unknown_key_is_refused_before_anything_is_fetched():

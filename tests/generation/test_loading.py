@@ -55,26 +55,26 @@ def test_each_cause_has_its_remedy(cause, remedy):
     assert "Traceback" not in sentence
 
 
-@pytest.mark.parametrize("key", ["sd-turbo", "flux-dev", "flux-schnell-nf4"])
-def test_what_the_disk_has_no_room_for_is_refused_before_it_is_fetched(key, monkeypatch):
-    spec = registry.BUILTIN[key]
-    monkeypatch.setattr(loading, "free_gb", lambda: 2.0)
-    monkeypatch.setattr(loading, "small_files", lambda spec: spec)
-    monkeypatch.setattr(loading, "snapshot_download", lambda *args, **options: pytest.fail("it was fetched"))
-    monkeypatch.setattr(loading.DiffusionPipeline, "download", lambda *args, **options: pytest.fail("it was fetched"))
-    with pytest.raises(ModelUnavailable, match=r"needs \d+ GB more on the disk of .*, which has 2 GB free: free some"):
-        loading.fetch(spec)
+def test_what_the_disk_has_no_room_for_is_refused(monkeypatch):
+    monkeypatch.setattr(loading, "free_gb", lambda: 14.0)
+    loading.require_room(registry.BUILTIN["sd-turbo"])
+    loading.require_room(registry.BUILTIN["flux-dev"], to_fetch=2.0)  # most of it is here
+    for spec, to_fetch in ((registry.BUILTIN["flux-dev"], None), (registry.BUILTIN["flux-dev"], 3.0), (SPEC, 15.0)):
+        with pytest.raises(ModelUnavailable, match=r"needs \d+ GB more on the disk of .*, which has 14 GB free: free"):
+            loading.require_room(spec, to_fetch)
 
 
 def test_what_is_here_already_needs_no_room(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     dev = registry.BUILTIN["flux-dev-nf4"]
     assert installed.needed_gb(dev) == pytest.approx(12.1 + 11.5)
-    begun = tmp_path / "models--lllyasviel--flux1-dev-bnb-nf4" / "blobs" / "abc.incomplete"
+    begun = tmp_path / "models--lllyasviel--flux1-dev-bnb-nf4" / "blobs" / "abc.part"
     begun.parent.mkdir(parents=True)
     begun.write_bytes(b"")
     os.truncate(begun, 5_000_000_000)  # sparse: a download that was cut off, and goes on from there
     assert installed.needed_gb(dev) == pytest.approx(12.1 + 11.5 - 5)
+    begun.rename(begun.with_name("abc.1234.incomplete"))  # of the hub's own client, which would begin anew
+    assert installed.needed_gb(dev) == pytest.approx(12.1 + 11.5)
     assert installed.needed_gb(registry.BUILTIN["pocket-landscapes"]) == 0
     assert installed.free_gb() > 0
 

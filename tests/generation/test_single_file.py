@@ -14,11 +14,12 @@ from bitsandbytes.nn import Linear4bit
 from diffusers import FluxTransformer2DModel
 from safetensors.torch import load_file, save_file
 
-from generation.errors import ModelUnavailable
+from generation.errors import Cancelled, ModelUnavailable
 from generation.installed import kept_folder
 from generation.pipelines import single_file
 from generation.pipelines.flux import Flux
 from generation.pipelines.loading import fetch, file_of
+from generation.progress import Report
 from tests.generation import tiny_flux
 from tests.generation.requests import request_for
 from tests.replicas.one_file import write
@@ -213,7 +214,7 @@ def test_a_base_of_another_kind(refused, tmp_path_factory):
     assert "has no model_index.json" in refused(base=tmp_path_factory.mktemp("empty"))
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError("No space left on device")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Cancelled, OSError("No space left on device")])
 def test_a_conversion_that_ends_early_leaves_nothing(base, tmp_path, error):
     def stop(done: int, total: int) -> None:
         assert (tmp_path / "flux.partial" / "transformer").is_dir()
@@ -221,8 +222,10 @@ def test_a_conversion_that_ends_early_leaves_nothing(base, tmp_path, error):
             raise error
 
     write(different(), tmp_path / "flux.safetensors")
-    with pytest.raises((KeyboardInterrupt, ModelUnavailable)):
+    with pytest.raises((KeyboardInterrupt, Cancelled, ModelUnavailable)) as raised:
         single_file.convert(tmp_path / "flux.safetensors", base, tmp_path / "flux", on_progress=stop)
+    if isinstance(raised.value, ModelUnavailable):
+        assert "could not be converted: the disk of" in str(raised.value)
     assert not [path for path in tmp_path.iterdir() if path.is_dir()]
     (tmp_path / "flux.partial").mkdir()  # as after a power cut
     (tmp_path / "flux.partial" / "half").touch()
@@ -261,18 +264,19 @@ def test_a_repository_of_one_file_is_looked_up_and_named_when_it_is_not_there(ba
     (cache / "refs" / "main").write_text("0" * 40)
     (snapshot / "one.safetensors").touch()
     offline = functools.partial(snapshot_download, cache_dir=tmp_path, local_files_only=True)
-    monkeypatch.setattr("generation.pipelines.loading.snapshot_download", offline)
+    monkeypatch.setattr("generation.pipelines.fetching.snapshot_download", offline)
     spec = tiny_flux.spec(str(base))
+    report = Report(spec)
     for name in ("one.safetensors", "*.safetensors"):
-        assert file_of(replace(spec, single_file=f"somebody/flux/{name}")) == snapshot / "one.safetensors"
+        assert file_of(replace(spec, single_file=f"somebody/flux/{name}"), report) == snapshot / "one.safetensors"
     (snapshot / "two.safetensors").touch()
     with pytest.raises(ModelUnavailable, match="2 files of somebody/flux fit"):
-        file_of(replace(spec, single_file="somebody/flux/*.safetensors"))
+        file_of(replace(spec, single_file="somebody/flux/*.safetensors"), report)
     with pytest.raises(ModelUnavailable, match="nobody/flux is not on this machine"):
-        file_of(replace(spec, single_file="nobody/flux/one.safetensors"))
+        file_of(replace(spec, single_file="nobody/flux/one.safetensors"), report)
 
 
 def test_what_is_kept_is_not_fetched_again(base):
     spec = replace(tiny_flux.spec(str(base)), single_file="nobody/flux/one.safetensors", quantization="nf4")
     kept_folder(spec).mkdir(parents=True)
-    fetch(spec)  # nobody has such a repository
+    fetch(spec, Report(spec))  # nobody has such a repository
