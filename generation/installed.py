@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,51 +10,124 @@ from pathlib import Path
 from huggingface_hub import constants, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 
+from generation.registry import ENCODERS
 from generation.types import ModelSpec
 
 WEIGHTS = (".safetensors", ".bin")
+# What a tokenizer reads its words from: one of these groups of files.
+WORDS = (("tokenizer.json",), ("spiece.model",), ("tokenizer.model",), ("vocab.json", "merges.txt"))
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
 
 @dataclass(frozen=True)
 class Installed:
-    """Where a model's weights lie; None where they are not all here."""
+    """Where a model lies; None where anything that drawing needs is missing.
+
+    What only accompanies it, its image encoder and the tiny autoencoder of its previews, may be missing besides.
+    """
 
     spec: ModelSpec
     place: Path | None
+    has_encoder: bool = True  # or needs none
+    has_previews: bool = True
 
     @property
     def gigabytes(self) -> float:
         """What it takes of the disk."""
         if self.place is None:
             return 0.0
-        files = [self.place] if self.place.is_file() else [one for one in self.place.rglob("*") if one.is_file()]
-        return sum(file.stat().st_size for file in files) / 1e9
+        return _gigabytes(self.place)
+
+    @property
+    def needed_gb(self) -> float:
+        """What is still to be written to the disk before it can draw, in GB."""
+        return needed_gb(self.spec)
+
+    @property
+    def without(self) -> str:
+        """The names of what could accompany it and is not here, in one phrase; empty where nothing is missing."""
+        encoder = "" if self.has_encoder else f"its image encoder {ENCODERS[self.spec.encoder]}"
+        previews = "" if self.has_previews else f"{self.spec.preview_vae} for its previews"
+        return " and ".join(filter(None, (encoder, previews)))
 
 
 def look(spec: ModelSpec) -> Installed:
     """What of a model is here."""
-    places = (kept_folder(spec), _single_file(spec) if spec.single_file else _folder(spec.source))
-    return Installed(spec, next((place for place in places if place is not None and _is_whole(place)), None))
+    encoder, previews = ENCODERS.get(spec.encoder), spec.preview_vae
+    return Installed(
+        spec,
+        next(filter(None, _places(spec)), None),
+        not encoder or _is_encoder(folder_of(encoder, "config.json")),
+        not previews or _has_model(folder_of(previews, "config.json")),
+    )
+
+
+def _places(spec: ModelSpec) -> Iterator[Path | None]:
+    kept, source = kept_folder(spec), folder_of(spec.source)
+    yield kept if not missing(kept) else None
+    if spec.single_file:
+        yield _single_file(spec) if source is not None and not missing(source, weights=False) else None
+    else:
+        yield source if source is not None and not missing(source) else None
+
+
+def needed_gb(spec: ModelSpec) -> float:
+    """What is still to be written to the disk before the model can draw, in GB as far as its entry knows."""
+    kept, here = kept_folder(spec), next(filter(None, _places(spec)), None)
+    if here == kept:
+        return 0.0
+    written = spec.kept_gb if spec.quantization or spec.single_file else 0.0
+    if here is not None:
+        return written
+    repository = spec.single_file_parts[0] if spec.single_file else spec.source
+    begun = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "blobs"
+    return written + max(0.0, spec.download_gb - _gigabytes(begun))
+
+
+def free_gb() -> float:
+    """Free on the disk that downloads go to."""
+    folder = next(folder for folder in (Path(constants.HF_HOME), *Path(constants.HF_HOME).parents) if folder.is_dir())
+    return shutil.disk_usage(folder).free / 1e9
+
+
+def _gigabytes(place: Path) -> float:
+    files = [place] if place.is_file() else [one for one in place.rglob("*") if one.is_file()]
+    return sum(file.stat().st_size for file in files) / 1e9
+
+
+def missing(folder: Path, *, weights: bool = True) -> str:
+    """The first part that a folder in the layout of diffusers lacks, by its name there; empty where it is whole.
+
+    `weights`: whether those count as well.
+    """
+    index = folder / "model_index.json"
+    try:
+        parts = {name: kind for name, kind in json.loads(index.read_text()).items() if _is_needed(kind)}
+        lacking = (name for name, kind in parts.items() if not _is_there(folder / name, kind[-1], weights))
+        return next(lacking, "" if parts else index.name)
+    except (ValueError, KeyError, AttributeError, OSError):  # damaged, or gone meanwhile
+        return index.name
 
 
 def kept_folder(spec: ModelSpec) -> Path:
     """Where quantised or converted weights of a spec are kept: another place if what they are made of changes."""
     made_of = [spec.source, spec.single_file, spec.dtype, spec.quantization]
+    made_of += [Path(spec.changes).read_text()] if Path(spec.changes).is_file() else []
     files = [path for path in (Path(spec.source) / "model_index.json", Path(spec.single_file)) if path.is_file()]
     made_of += [f"{path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
     digest = hashlib.sha256("\n".join(made_of).encode()).hexdigest()[:12]
     return Path(constants.HF_HOME) / "ipo" / f"{spec.key}-{digest}"
 
 
-def _folder(source: str) -> Path | None:
-    """Of a folder, or of what is cached of a repository."""
+def folder_of(source: str, file: str = "model_index.json") -> Path | None:
+    """Of a folder, or of what is cached of a repository that has this file."""
     if Path(source).is_dir():
         return Path(source)
     try:
-        index = try_to_load_from_cache(source, "model_index.json")
+        cached = try_to_load_from_cache(source, file)
     except HFValidationError:  # a folder that is not there, by its name
         return None
-    return Path(index).parent if isinstance(index, str) else None
+    return Path(cached).parent if isinstance(cached, str) else None
 
 
 def _single_file(spec: ModelSpec) -> Path | None:
@@ -64,25 +138,41 @@ def _single_file(spec: ModelSpec) -> Path | None:
     return next(iter(sorted(snapshots.glob(f"*/{pattern}"))), None) if pattern else None
 
 
-def _is_whole(place: Path) -> bool:
-    """Whether a folder in the layout of diffusers has the weights of all its parts."""
-    if place.is_file():
-        return True
-    index = place / "model_index.json"
-    if not index.is_file():
+def _is_needed(kind: object) -> bool:
+    """Of an entry of the index: whether it is a part that drawing needs, such as ["diffusers", "AutoencoderKL"]."""
+    if not isinstance(kind, list) or not kind or not isinstance(kind[-1], str):
         return False
+    return not kind[-1].endswith("SafetyChecker")
+
+
+def _is_there(part: Path, kind: str, weights: bool) -> bool:
+    """Whether the folder of a part of this class has all its files."""
+    if kind.endswith("Scheduler"):
+        return (part / "scheduler_config.json").is_file()
+    if kind.endswith(("Tokenizer", "TokenizerFast")):
+        return (part / "tokenizer_config.json").is_file() and _has_words(part)
+    if kind.endswith(("Processor", "Extractor")):
+        return _has_any(part, PROCESSORS)
+    return (part / "config.json").is_file() and (not weights or _has_weights(part))
+
+
+def _has_words(part: Path) -> bool:
+    return any(all((part / name).is_file() for name in group) for group in WORDS)
+
+
+def _has_any(part: Path, names: tuple[str, ...]) -> bool:
+    return any((part / name).is_file() for name in names)
+
+
+def _has_model(part: Path | None) -> bool:
     try:
-        parts = json.loads(index.read_text())
-        return all(_has_weights(place / name) for name, kind in parts.items() if _is_model(kind))
-    except (ValueError, KeyError, AttributeError, OSError):  # damaged, or gone meanwhile
+        return part is not None and (part / "config.json").is_file() and _has_weights(part)
+    except (ValueError, KeyError, AttributeError, OSError):
         return False
 
 
-def _is_model(kind: object) -> bool:
-    """Of an entry of the index, such as ["diffusers", "AutoencoderKL"]: it has weights, unlike a tokenizer."""
-    if not isinstance(kind, list) or not isinstance(kind[1], str):
-        return False
-    return not kind[1].endswith(("Scheduler", "Tokenizer", "TokenizerFast", "Processor", "Extractor", "SafetyChecker"))
+def _is_encoder(part: Path | None) -> bool:
+    return part is not None and _has_model(part) and _has_words(part) and _has_any(part, PROCESSORS)
 
 
 def _has_weights(part: Path) -> bool:

@@ -1,7 +1,7 @@
 """ModelManager: the one door to drawing."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,9 +29,9 @@ class ModelManager:
         self._opening = threading.Lock()
         self.has_drawn = False  # whether a pass succeeded, here or on a server
 
-    def ensure_ready(self, spec: ModelSpec, server: str = "") -> None:
+    def ensure_ready(self, spec: ModelSpec, server: str = "", should_stop: Callable[[], bool] | None = None) -> None:
         """Have the model loaded. Raises GenerationError with a remedy."""
-        self._backend(server).ensure_ready(spec)
+        self._backend(server).ensure_ready(spec, should_stop)
 
     def generate(self, spec: ModelSpec, request: GenerationRequest, server: str = "") -> list[Picture]:
         """Draw one forward pass: one Picture for each vector, in their order. Raises GenerationError."""

@@ -1,6 +1,6 @@
-"""The models that IPO knows. A new model is one entry here, or one in the setting IPO_EXTRA_MODELS."""
+"""The models that IPO knows. A new model is one entry here, or one in the setting IPO_EXTRA_MODELS
+(extra_models.py)."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,21 @@ from generation.errors import UnknownModel
 from generation.types import ModelSpec
 
 WEIGHTS = Path(__file__).parent / "bundled" / "weights"
+SCHNELL = Path(__file__).parent / "bundled" / "flux-schnell.json"
+# FLUX in diffusers' layout that anybody may read: Black Forest Labs' own repositories are gated, both of them.
+OPEN_FLUX = "diffusers/FLUX.1-dev-bnb-4bit"
 
 # Image-text encoders: a folder, or a Hugging Face id, that transformers can load.
 ENCODERS: dict[str, str] = {
     "pocket-siglip": str(WEIGHTS / "pocket-siglip"),
     "siglip-base": "google/siglip-base-patch16-224",
+    "siglip2-base": "google/siglip2-base-patch16-224",
 }
 
 # What the two FLUX models have in common.
 FLUX: dict[str, Any] = {
     "family": "flux",
+    "sampler": "Euler",
     "dtype": "bfloat16",
     "quantization": "nf4",
     "width": 512,
@@ -31,7 +36,8 @@ FLUX: dict[str, Any] = {
     "encoder": "siglip-base",
     "preview_vae": "madebyollin/taef1",
     "needs_cuda": True,
-    "memory_gb": 13.0,
+    "kept_gb": 11.5,
+    "memory_gb": 11.5,  # while it is loaded; while it draws, 8 and what the pictures take
 }
 
 BUILTIN: dict[str, ModelSpec] = {
@@ -40,6 +46,7 @@ BUILTIN: dict[str, ModelSpec] = {
         label="Pocket Landscapes (bundled, 128 px)",
         source=str(WEIGHTS / "pocket-landscapes"),
         family="stable_diffusion",
+        sampler="DPM++ 2M",
         dtype="float32",
         width=128,
         height=128,
@@ -63,22 +70,26 @@ BUILTIN: dict[str, ModelSpec] = {
         dtype="float16",
         width=512,
         height=512,
-        steps=10,
+        steps=4,  # with LCM fewer leave artifacts, more blur
         guidance=0.0,
         hidden_size=1024,
         example_prompt="a calm landscape at sunset",
         scheduler="lcm",
+        sampler="LCM",
         variant="fp16",
         preview_vae="madebyollin/taesd",
         memory_gb=4.0,
+        download_gb=2.6,
         encoder="siglip-base",
         draws_per_picture=3,
         needs_cuda=True,
     ),
     "flux-schnell": ModelSpec(
         key="flux-schnell",
-        label="FLUX.1 schnell (512 px, needs CUDA)",
+        label="FLUX.1 schnell (512 px, needs CUDA and a licence)",
         source="black-forest-labs/FLUX.1-schnell",
+        is_gated=True,
+        download_gb=33.8,
         steps=4,
         guidance=0.0,
         **FLUX,
@@ -88,6 +99,7 @@ BUILTIN: dict[str, ModelSpec] = {
         label="FLUX.1 dev (512 px, needs CUDA and a licence)",
         source="black-forest-labs/FLUX.1-dev",
         is_gated=True,
+        download_gb=33.8,
         steps=20,
         guidance=3.5,
         **FLUX,
@@ -97,7 +109,9 @@ BUILTIN: dict[str, ModelSpec] = {
         key="flux-schnell-nf4",
         label="FLUX.1 schnell, one file in NF4 (512 px, needs CUDA)",
         single_file="duuuuuuuden/flux1-schnell-nf4-v2/*.safetensors",
-        source="black-forest-labs/FLUX.1-schnell",
+        source=OPEN_FLUX,  # schnell has dev's tokenizers, text encoders and autoencoder
+        changes=str(SCHNELL),
+        download_gb=12.1,
         steps=4,
         guidance=0.0,
         **FLUX,
@@ -106,34 +120,13 @@ BUILTIN: dict[str, ModelSpec] = {
         key="flux-dev-nf4",
         label="FLUX.1 dev, one file in NF4 (512 px, needs CUDA)",
         single_file="lllyasviel/flux1-dev-bnb-nf4/flux1-dev-bnb-nf4-v2.safetensors",
-        source="diffusers/FLUX.1-dev-bnb-4bit",
+        source=OPEN_FLUX,
+        download_gb=12.1,
         steps=20,
         guidance=3.5,
         **FLUX,
     ),
 }
-
-
-def parse_extra(text: str) -> dict[str, ModelSpec]:
-    """Models of the user's own: JSON, an object from key to the fields of ModelSpec (without `key`).
-
-    Raises ValueError with one sentence when the text does not describe models.
-    """
-    try:
-        entries = json.loads(text)
-        models = {
-            key: ModelSpec(key=key, **{**fields, "spaces": tuple(fields.get("spaces", ModelSpec.spaces))})
-            for key, fields in entries.items()
-        }
-    except (json.JSONDecodeError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"IPO_EXTRA_MODELS does not describe models ({error}); see .env.example for the form."
-        ) from error
-    for spec in models.values():
-        if spec.encoder and spec.encoder not in ENCODERS:
-            known = ", ".join(ENCODERS)
-            raise ValueError(f"IPO_EXTRA_MODELS: there is no encoder “{spec.encoder}”. Choose one of: {known}.")
-    return models
 
 
 def get(models: Mapping[str, ModelSpec], key: str) -> ModelSpec:
@@ -143,3 +136,14 @@ def get(models: Mapping[str, ModelSpec], key: str) -> ModelSpec:
     except KeyError:
         known = ", ".join(models)
         raise UnknownModel(f"There is no model “{key}”. Choose one of: {known}.") from None
+
+
+def named(models: Mapping[str, ModelSpec], name: str) -> ModelSpec | None:
+    """The spec of a key, or of an id at Hugging Face if that is one model's alone; None where there is no such model.
+
+    A model of a single file goes by the repository of that file, not by the one of its configurations.
+    """
+    if name in models:
+        return models[name]
+    own = [one for one in models.values() if name == (one.single_file_parts[0] if one.single_file else one.source)]
+    return own[0] if len(own) == 1 else None

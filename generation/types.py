@@ -2,14 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, cast, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Interval, Len, Predicate
 
 Vectors = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3]
 SpaceKey = Literal["latent", "pooled_embed", "prompt_embed"]
+# What is allowed of a model's entry; generation/extra_models.py checks those of the user.
+Text = Annotated[str, Len(0, 500), Predicate(str.isprintable)]
+Words = Annotated[str, Len(1, 500), Predicate(str.isprintable)]
+Side = Annotated[int, Interval(ge=64, le=4096)]
+Gigabytes = Annotated[float, Interval(ge=0, le=10_000)]
 
 
 @dataclass(frozen=True)
@@ -21,37 +27,46 @@ class ModelSpec:
     """
 
     key: str
-    label: str
-    source: str
+    label: Words
+    source: Words
     family: Literal["stable_diffusion", "flux"]
-    dtype: str
-    width: int
-    height: int
-    steps: int
-    guidance: float
-    hidden_size: int
-    example_prompt: str
-    prompt_tokens: int = 77  # of the prompt that the model reads, and hidden_size numbers for each
-    pooled_size: int = 0  # of the embedding of the prompt as a whole, where the model has one
+    dtype: Literal["float32", "float16", "bfloat16"]
+    width: Side
+    height: Side
+    steps: Annotated[int, Interval(ge=1, le=200)]
+    guidance: Annotated[float, Interval(ge=0, le=30)]
+    hidden_size: Annotated[int, Interval(ge=1, le=65_536)]
+    example_prompt: Words
+    prompt_tokens: Annotated[int, Interval(ge=1, le=4096)] = (
+        77  # of the prompt that the model reads, and hidden_size numbers for each
+    )
+    pooled_size: Annotated[int, Interval(ge=0, le=65_536)] = (
+        0  # of the embedding of the prompt as a whole, where the model has one
+    )
     scheduler: Literal["own", "lcm"] = "own"
+    sampler: Text = ""  # its usual name, for the texts in a PNG
     quantization: Literal["", "nf4"] = ""  # of the large parts, once, and then kept; by bitsandbytes
     # All parts in one file, as Forge and ComfyUI have it: a path, or owner/name/file of a Hugging Face repository.
     # Configurations, tokenizers and scheduler are then taken from `source`.
-    single_file: str = ""
-    latent_channels: int = 4
-    latent_downsampling: int = 8
-    largest_side: int = 1024
-    encoder: str = ""  # what reads its pictures for the learner: a key of registry.ENCODERS; empty = no encoder does
-    draws_per_picture: int = 1
-    delta_scale: float = 10.0
-    inference_batch: int = 0  # pictures in a pass; 0 finds out what is fastest
-    curation_size: int = 8
+    single_file: Text = ""
+    # Where some of those are another model's: a JSON file that says, for each file, which of its settings differ.
+    changes: Text = ""
+    latent_channels: Annotated[int, Interval(ge=1, le=256)] = 4
+    latent_downsampling: Annotated[int, Interval(ge=1, le=64)] = 8
+    largest_side: Side = 1024
+    encoder: Text = ""  # what reads its pictures for the learner: a key of registry.ENCODERS; empty = no encoder does
+    draws_per_picture: Annotated[int, Interval(ge=1, le=8)] = 1
+    delta_scale: Annotated[float, Interval(ge=0, le=1000)] = 10.0
+    inference_batch: Annotated[int, Interval(ge=0, le=16)] = 0  # pictures in a pass; 0 finds out what is fastest
+    curation_size: Annotated[int, Interval(ge=1, le=200)] = 8
     needs_cuda: bool = False
-    memory_gb: float = 0.0  # of the GPU, or of the machine where it needs none, to draw one picture; 0 = not known
-    preview_vae: str = ""  # a tiny autoencoder (folder, or Hugging Face id) that shows what is being drawn
-    variant: str = ""  # of the weights' files, where there are several, as "fp16"
+    memory_gb: Gigabytes = 0.0  # of the GPU, or of the machine where it needs none, to draw one picture; 0 = not known
+    download_gb: Gigabytes = 0.0  # what is fetched for it; 0 = not known
+    kept_gb: Gigabytes = 0.0  # what is kept beside that, quantised or converted
+    preview_vae: Text = ""  # a tiny autoencoder (folder, or Hugging Face id) that shows what is being drawn
+    variant: Text = ""  # of the weights' files, where there are several, as "fp16"
     is_gated: bool = False  # its licence must be accepted before the weights can be downloaded
-    spaces: tuple[SpaceKey, ...] = ("latent", "pooled_embed", "prompt_embed")
+    spaces: Annotated[tuple[SpaceKey, ...], Len(1, 3)] = ("latent", "pooled_embed", "prompt_embed")
 
     @property
     def single_file_parts(self) -> tuple[str, str]:
@@ -73,6 +88,13 @@ class ModelSpec:
     def reads_negative_prompt(self) -> bool:
         """Whether a negative prompt changes anything."""
         return self.family != "flux"
+
+
+def bounds(name: str) -> tuple[float, float]:
+    """The smallest and the largest value of a number in a model's entry."""
+    hint = get_type_hints(ModelSpec, include_extras=True)[name]
+    (limits,) = (one for one in hint.__metadata__ if isinstance(one, Interval))
+    return cast(tuple[float, float], (limits.ge, limits.le))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 import base64
 import binascii
 import io
+import struct
+import zlib
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +13,13 @@ from PIL import Image
 
 from generation import images
 from generation.types import GenerationRequest, Picture, Pixels, Vectors
+
+# The largest request that the service takes, in three ways. 64 pictures of SD-Turbo at its 512 px, each steered by a
+# whole prompt embedding, just fit (27 MB of base64); of FLUX, whose prompts have 13 times the numbers, five do.
+MOST_PICTURES = 64
+MOST_PIXELS = MOST_PICTURES * 512 * 512  # of all pictures together
+MOST_BYTES = 32 * 2**20
+ENVELOPE = 64 * 2**10  # bytes beside the vectors of a request, and beside the pictures of an answer
 
 # Of a request, by the names that the service knows as well; callbacks stay at home.
 PLAIN = (
@@ -26,9 +35,18 @@ PLAIN = (
     "step_seed",
 )
 
+# What Pillow and base64 raise for what is none.
+NO_PNG = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+
+
+class Unreadable(Exception):
+    """What came is not what the other side sends. The message says why, to go into a sentence."""
+
 
 def is_address(text: str) -> bool:
     """Whether a generation service can have this address: http or https, a host, no more than a path after it."""
+    if not text.isascii():  # such a name is written as xn--... by who needs it
+        return False
     try:
         parts = urlsplit(text)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
@@ -36,6 +54,19 @@ def is_address(text: str) -> bool:
     except ValueError:
         return False
     return not ("@" in parts.netloc or parts.query or parts.fragment or any(map(str.isspace, text)))
+
+
+def most_at_once(request: GenerationRequest) -> int:
+    """How many pictures of this request fit into one that the service takes; one at least."""
+    of_one = -(-4 * int(request.vectors.shape[1]) // 3) * 4  # in base64
+    by_bytes, by_pixels = (MOST_BYTES - ENVELOPE) // of_one, MOST_PIXELS // (request.width * request.height)
+    return max(1, min(MOST_PICTURES, by_bytes, by_pixels))
+
+
+def longest_line(request: GenerationRequest) -> int:
+    """Bytes of the pictures of a request as JSON, were they all noise, which a PNG file cannot make smaller."""
+    of_one = 3 * request.width * request.height + request.height
+    return len(request.vectors) * (of_one * 3 // 2 + ENVELOPE) + ENVELOPE
 
 
 def to_body(model: str, request: GenerationRequest) -> dict[str, Any]:
@@ -64,13 +95,37 @@ def from_picture(picture: Picture) -> dict[str, Any]:
     return {"image_base64": png, "error": picture.error}
 
 
-def to_picture(answer: dict[str, Any]) -> Picture:
-    """The inverse of from_picture."""
-    if answer["image_base64"] is None:
-        return Picture(None, answer["error"])
-    return Picture(to_pixels(answer))
+def to_picture(answer: Any, width: int, height: int) -> Picture:
+    """The inverse of from_picture. Raises Unreadable for what it did not make, or of another size."""
+    if not isinstance(answer, dict):
+        raise Unreadable("a picture is no object")
+    if answer.get("image_base64") is None:
+        return Picture(None, to_text(answer.get("error")))
+    pixels = to_pixels(answer)
+    if pixels.shape[:2] != (height, width):
+        raise Unreadable(f"a picture has {pixels.shape[1]} x {pixels.shape[0]} pixels instead of {width} x {height}")
+    if images.is_plain(pixels.min() / 255, pixels.max() / 255):
+        return Picture(None, images.PLAIN)
+    return Picture(pixels)
 
 
-def to_pixels(answer: dict[str, Any]) -> Pixels:
-    """Of a picture that there is."""
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["image_base64"]))).convert("RGB"))
+def to_pixels(answer: Any, most: int = MOST_PIXELS) -> Pixels:
+    """Of a picture that there is, of no more than `most` pixels. Raises Unreadable."""
+    text = answer.get("image_base64") if isinstance(answer, dict) else None
+    if not isinstance(text, str):
+        raise Unreadable("a picture is no text")
+    try:
+        # Its size stands at the beginning: nothing is unpacked that is too large.
+        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=("PNG",))
+        if image.width * image.height > most:
+            raise Unreadable("a picture is too large")
+        return np.asarray(image.convert("RGB"))
+    except NO_PNG as error:
+        raise Unreadable("a picture is no PNG file") from error
+
+
+def to_text(value: Any, most: int = 500) -> str:
+    """A sentence that a server says, as far as one can be. Raises Unreadable if it is none."""
+    if not isinstance(value, str):
+        raise Unreadable("a sentence is no text")
+    return value if len(value) <= most else f"{value[:most]}…"

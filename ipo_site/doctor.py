@@ -93,8 +93,12 @@ def _of_model(found: installed.Installed, hardware: Hardware) -> Iterator[str]:
     spec = found.spec
     if found.place is not None:
         yield f"installed, {found.gigabytes:.2f} GB in {found.place}"
+        if found.without:
+            yield f"so far without {found.without} (manage.py fetch_models {spec.key})"
     else:
         yield f"not downloaded (manage.py fetch_models {spec.key})"
+        if found.needed_gb > installed.free_gb():
+            yield f"needs {found.needed_gb:.0f} GB of disk, more than is free for {constants.HF_HOME}"
         if spec.is_gated:
             yield f"gated: accept its licence at {constants.ENDPOINT}/{spec.source}"
     if spec.needs_cuda and not hardware.is_gpu:

@@ -14,9 +14,9 @@ from typing import Any
 import environ  # type: ignore[import-untyped]
 from django.core.exceptions import ImproperlyConfigured
 
-from generation import registry, wire
+from generation import extra_models, registry, wire
 from generation.types import ModelSpec
-from ipo_site import embedded
+from ipo_site import embedded, predecessor
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -79,9 +79,11 @@ def _database(url: str) -> dict[str, Any]:
 
 
 def _models(extra: str) -> dict[str, ModelSpec]:
-    """The built-in models by key, and those of the user, as JSON; see the README."""
+    """The built-in models by key, and those of the user, as JSON; see docs/models.md."""
     try:
-        return registry.BUILTIN | registry.parse_extra(extra)
+        models = registry.BUILTIN | extra_models.parse(extra)
+        local_flux = os.environ.get("FLUX_LOCAL_MODEL")
+        return predecessor.with_local_flux(models, local_flux) if local_flux else models
     except ValueError as error:
         sys.exit(str(error))
 
@@ -118,13 +120,15 @@ if GENERATION_SERVER and not wire.is_address(GENERATION_SERVER):
     sys.exit(f"IPO_GENERATION_SERVER is {GENERATION_SERVER!r}: it looks like http://gpu-box:8580; correct it in .env.")
 # Who asks the generation service must know it; needed where that listens beyond this machine.
 GENERATION_TOKEN = os.environ.get("IPO_GENERATION_TOKEN", "")
+# The model that a generation service loads when it starts; without it with the first request.
+SERVER_MODEL = os.environ.get("GEN_SERVER_MODEL", "")
 # Write the settings of a picture into its PNG.
 EMBED_SETTINGS = _env.bool("IPO_EMBED_SETTINGS", default=True)
 LEASE_SECONDS = _number("IPO_LEASE_SECONDS", 60, 1, 86_400)
 SWEEP_SECONDS = _number("IPO_SWEEP_SECONDS", 10, 1, 86_400)
 
 # The libraries that fetch models read HF_TOKEN themselves; the predecessor's users have it under another name.
-if os.environ.get("HUGGINGFACE_HUB_TOKEN"):
-    os.environ.setdefault("HF_TOKEN", os.environ["HUGGINGFACE_HUB_TOKEN"])
+if os.environ.get("HUGGINGFACE_HUB_TOKEN") and not os.environ.get("HF_TOKEN"):
+    os.environ["HF_TOKEN"] = os.environ["HUGGINGFACE_HUB_TOKEN"]
 # Its remarks on what is not installed are of no use to a user; errors still show.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

@@ -1,5 +1,6 @@
 """Django's settings of the HTTP generation service: no database, no pages, no cookies."""
 
+from generation import wire
 from ipo_site import env
 from ipo_site.settings import *  # noqa: F403
 
@@ -10,5 +11,7 @@ MIDDLEWARE = ["generation.server.middleware.only_json", "whitenoise.middleware.W
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 if env.GENERATION_TOKEN:
     ALLOWED_HOSTS = ["*"]  # it may listen beyond this machine, by whatever name
-# A batch of whole prompt embeddings as JSON.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 256 * 2**20
+IPO_BODY_BYTES = DATA_UPLOAD_MAX_MEMORY_SIZE = wire.MOST_BYTES
+IPO_DOOR = "generation.server.door.refusal"
+# More than the queue has places: there is always one for /health.
+IPO_THREADS = 12

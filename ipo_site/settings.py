@@ -123,9 +123,15 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     # Warns at each start that a faster way for the CPU is missing; four bits are for the GPU.
-    "loggers": {"bitsandbytes": {"level": "ERROR"}},
+    # That a request waits for a thread is no news.
+    "loggers": {"bitsandbytes": {"level": "ERROR"}, "waitress.queue": {"level": "ERROR"}},
 }
 
+# Of the web server (ipo_site.serving): the largest body, and what looks at headers before a body is read.
+IPO_THREADS = 8
+IPO_BODY_BYTES = 2_621_440  # as DATA_UPLOAD_MAX_MEMORY_SIZE
+IPO_DOOR = ""
+IPO_PRELOAD = env.SERVER_MODEL
 IPO_LEASE_SECONDS = env.LEASE_SECONDS
 IPO_SWEEP_SECONDS = env.SWEEP_SECONDS
 # Write the settings of a picture into its PNG.

@@ -92,7 +92,8 @@ class SessionAdmin(WholeDeletion, BoundedAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
-        return super().get_queryset(request).annotate(cover_id=paging.session_cover())
+        rows: QuerySet[Session] = super().get_queryset(request).annotate(cover_id=paging.session_cover())
+        return rows
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # a session begins with its first batch: the start page makes both
@@ -108,7 +109,7 @@ class SessionAdmin(WholeDeletion, BoundedAdmin):
     def name(self, session: Session) -> str:
         return session.title
 
-    @admin.display(description="")
+    @admin.display(description="see also")
     def rows(self, session: Session) -> SafeString:
         page = format_html('<a href="{}">Its page</a>', reverse("session", args=[session.pk]))
         tables = [("batch", "its batches"), ("rating", "its ratings"), ("search", "its searches")]
@@ -139,7 +140,8 @@ class BatchAdmin(ReadOnlyAdmin):
     readonly_fields = ("pictures",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
-        return super().get_queryset(request).annotate(cover_id=_cover("pk"))
+        rows: QuerySet[Batch] = super().get_queryset(request).annotate(cover_id=_cover("pk"))
+        return rows
 
     @admin.display(description="")
     def cover(self, batch: Batch) -> SafeString | str:
@@ -176,7 +178,10 @@ class RatingAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rating]:
         best = RatedCandidate.objects.filter(rating=OuterRef("pk")).order_by("-value", "pk")
-        return super().get_queryset(request).annotate(best_id=Subquery(best.values("candidate_id")[:1]))
+        rows: QuerySet[Rating] = (
+            super().get_queryset(request).annotate(best_id=Subquery(best.values("candidate_id")[:1]))
+        )
+        return rows
 
     @admin.display(description="picture")
     def picture(self, rating: Rating) -> SafeString | str:
@@ -210,7 +215,8 @@ class OptimizerStateAdmin(ReadOnlyAdmin):
     unread = ("parameters",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OptimizerState]:
-        return super().get_queryset(request).annotate(cover_id=_cover("batch"))
+        rows: QuerySet[OptimizerState] = super().get_queryset(request).annotate(cover_id=_cover("batch"))
+        return rows
 
     @admin.display(description="")
     def picture(self, state: OptimizerState) -> SafeString | str:
@@ -241,5 +247,5 @@ admin.site.unregister(User)
 
 
 @admin.register(User)
-class OwnerAdmin(WholeDeletion, UserAdmin):
+class OwnerAdmin(WholeDeletion, UserAdmin[User]):
     goes_along = "With all sessions of theirs, everything in these, and the files."

@@ -11,17 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from generation.descriptors import describe
-from generation.errors import ModelUnavailable, OutOfMemory
+from generation.errors import GenerationError
 from generation.manager import ModelManager
 from generation.types import ModelSpec, Picture, Pixels, Vectors
 from preferences import training
 from preferences.controls import ValueModel
 from preferences.learning.breeding import PARENTS
+from preferences.learning.evidence import reason_to_widen
+from preferences.learning.feedback import Feedback
 from preferences.learning.pictures import PictureModel
 from preferences.learning.value_models import CannotFit
 from preferences.models import Batch
 
 log = logging.getLogger(__name__)
+FAILED = "The image encoder failed unexpectedly: see the worker's log, put it right, and go on."
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,13 @@ class Liked:
 
 
 def liked(batch: Batch, spec: ModelSpec, known: training.TrainingSet) -> Liked | None:
-    """None where the batch has no use for it, or nothing that was looked at was judged."""
+    """None where the batch has no use for it, or nothing that was looked at was judged.
+
+    Nor where nothing was liked: the best of several would be those that look least like what was bad, and much alike.
+    """
     if batch.value_model != ValueModel.BAYESIAN or batch.draws_per_picture == 1:
+        return None
+    if reason_to_widen(Feedback(known.X, known.judgments)):
         return None
     seen = training.seen(known)
     try:
@@ -46,22 +54,23 @@ def liked(batch: Batch, spec: ModelSpec, known: training.TrainingSet) -> Liked |
 
 @dataclass
 class Eye:
-    """Looks at the pictures of one batch, until the model's encoder turns out to be missing."""
+    """Looks at the pictures of one batch, until the model's encoder fails: `problem` then says why, and what to do."""
 
     spec: ModelSpec
     manager: ModelManager
-    is_blind: bool = False
+    problem: str = ""
 
     def look(self, pictures: Sequence[Pixels]) -> dict[str, Vectors]:
-        """What is seen in the pictures [n, k]: their descriptors, and what the encoder sees if it can be loaded."""
+        """What is seen in the pictures [n, k]: their descriptors, and what the encoder sees if it works."""
         looks = describe(pictures)
-        if self.spec.encoder and not self.is_blind:
+        if self.spec.encoder and not self.problem:
             try:
                 looks[self.spec.encoder] = self.manager.embed(self.spec.encoder, pictures)
-            except (ModelUnavailable, OutOfMemory) as error:
-                # Pictures are drawn all the same: what suffers is only how well the next ones are chosen.
-                log.warning("%s", error)
-                self.is_blind = True
+            except Exception as error:
+                # Whatever it is: pictures are drawn all the same, only how well the next ones are chosen suffers.
+                log.exception("The image encoder %s failed.", self.spec.encoder)
+                reason = str(error) if isinstance(error, GenerationError) else FAILED
+                self.problem = f"The pictures were not looked at, only measured. {reason}"
         return looks
 
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from preferences import counts
 from preferences.models import Batch, RatedCandidate, Rating
-from preferences.services import NotAllowed
+from preferences.services import NotAllowed, refuse_unseen
 
 
 @transaction.atomic
@@ -17,8 +17,10 @@ def compare(batch: Batch, first: int, second: int, answer: str, form_token: uuid
     The same form token twice is one event, if it says the same. Raises NotAllowed for pictures that are not there.
     """
     Batch.objects.select_for_update().get(pk=batch.pk)
-    if first == second or batch.shown().filter(pk__in=(first, second)).count() < 2:
+    both = batch.shown().filter(pk__in=(first, second)).only("image", "thumbnail")
+    if len(both) < 2:
         raise NotAllowed("These two pictures are not both in this batch: reload the page.")
+    refuse_unseen(*both)
     kind, of_first, of_second = Rating.ANSWERS[answer]
     sent = Rating.objects.filter(form_token=form_token)
     if sent.exists():

@@ -8,20 +8,22 @@ from django.db import models
 from django.db.models import BaseConstraint, CheckConstraint, Q
 
 from generation import wire
+from generation.types import bounds
 
 PROMPT_LIMIT = 2000
 DEFAULT_SERVER = "http://127.0.0.1:8580"
 
 # Smallest and largest value of each number; the form, the model's validation and the database all use these.
+# What a model's entry gives a default for has its bounds there.
 RANGES: dict[str, tuple[float, float]] = {
-    "curation_size": (1, 200),
-    "draws_per_picture": (1, 8),
-    "inference_batch": (0, 16),
+    "curation_size": bounds("curation_size"),
+    "draws_per_picture": bounds("draws_per_picture"),
+    "inference_batch": bounds("inference_batch"),
     "images_per_row": (-1, 16),
-    "delta_scale": (0, 1000),
+    "delta_scale": bounds("delta_scale"),
     "noise_seed": (0, 2**32 - 1),
-    "diff_steps": (1, 200),
-    "guidance": (0, 30),
+    "diff_steps": bounds("steps"),
+    "guidance": bounds("guidance"),
     "start_radius": (0, 1000),
     "max_dist": (0, 1000),
     "temperature": (0, 100),
@@ -31,6 +33,12 @@ RANGES: dict[str, tuple[float, float]] = {
     "xgboost_trees": (1, 1000),
     "xgboost_depth": (1, 32),
     "xgboost_learning_rate": (0.001, 1),
+    "xgboost_subsample": (0.1, 1),
+    "xgboost_colsample_bytree": (0.001, 1),
+    "xgboost_min_child_weight": (0, 100),
+    "xgboost_gamma": (0, 100),
+    "xgboost_reg_lambda": (0, 1000),
+    "momentum": (0, 0.999),
 }
 
 
@@ -118,9 +126,15 @@ class Controls(models.Model):
         "xgboost_trees",
         "xgboost_depth",
         "xgboost_learning_rate",
+        "xgboost_subsample",
+        "xgboost_colsample_bytree",
+        "xgboost_min_child_weight",
+        "xgboost_gamma",
+        "xgboost_reg_lambda",
         "optimiser",
         "optim_steps",
         "step_size",
+        "momentum",
         "images_per_row",
         "form_submit",
         "unrated_is_bad",
@@ -138,9 +152,15 @@ class Controls(models.Model):
         "xgboost_trees": ("xgboost",),
         "xgboost_depth": ("xgboost",),
         "xgboost_learning_rate": ("xgboost",),
+        "xgboost_subsample": ("xgboost",),
+        "xgboost_colsample_bytree": ("xgboost",),
+        "xgboost_min_child_weight": ("xgboost",),
+        "xgboost_gamma": ("xgboost",),
+        "xgboost_reg_lambda": ("xgboost",),
         "optimiser": ("bayesian", "ridge", "xgboost"),
         "optim_steps": ("bayesian", "ridge", "xgboost"),
         "step_size": ("bayesian", "ridge", "xgboost"),
+        "momentum": ("spsa",),
         "server_url": ("server",),
     }
 
@@ -198,6 +218,7 @@ class Controls(models.Model):
     ridge_alpha = _number("ridge_alpha", "Ridge Alpha", 1000.0, "More is shyer; 0 chooses by leave-one-out.")
     optim_steps = _whole("optim_steps", "Optim Steps", 100, "Steps of the ascent.")
     step_size = _number("step_size", "Step Size", 1.0, "Length of a step, in the unit of Max Dist.")
+    momentum = _number("momentum", "Momentum", 0.9, "How much of its last direction a step keeps.")
     form_submit = models.BooleanField(
         "Form Submit",
         default=True,
@@ -222,6 +243,15 @@ class Controls(models.Model):
     xgboost_trees = _whole("xgboost_trees", "Trees", 50)
     xgboost_depth = _whole("xgboost_depth", "Depth", 8)
     xgboost_learning_rate = _number("xgboost_learning_rate", "Learning Rate", 0.1)
+    xgboost_subsample = _number("xgboost_subsample", "Row Share", 1.0, "Of the ratings, drawn anew for each tree.")
+    xgboost_colsample_bytree = _number(
+        "xgboost_colsample_bytree", "Column Share", 1.0, "Of a vector's numbers, drawn anew for each tree."
+    )
+    xgboost_min_child_weight = _number(
+        "xgboost_min_child_weight", "Min Child Weight", 1.0, "More keeps a tree from splitting off single pictures."
+    )
+    xgboost_gamma = _number("xgboost_gamma", "Gamma", 0.0, "What a split must gain at least.")
+    xgboost_reg_lambda = _number("xgboost_reg_lambda", "Lambda", 1.0, "L2 penalty on the leaves; more is shyer.")
 
     class Meta:
         abstract = True

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from generation import registry, spaces
-from generation.errors import Cancelled, GenerationError, OutOfMemory
+from generation.errors import Cancelled, GenerationError, OutOfMemory, UnknownModel
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, ModelSpec, Vectors
 from preferences import choosing, leases, selectors, training
@@ -65,10 +65,16 @@ def draw_batch(batch_id: int, manager: ModelManager, worker: str) -> None:
 
 def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: threading.Event) -> None:
     session = batch.session
+    if not session.is_model_known:
+        raise UnknownModel(
+            f"The model “{session.model}” is not among the models of this machine any longer: make a copy of this "
+            "session with another model."
+        )
     spec = registry.get(settings.IPO_MODELS, session.model)
-    manager.ensure_ready(spec, batch.server)
+    manager.ensure_ready(spec, batch.server, lost.is_set)
     eye = choosing.Eye(spec, manager)
     known: training.TrainingSet | None = None
+    liked: choosing.Liked | None = None
     with Saver(batch, lease) as saver:
         # Between two steps of a pass what is encoded of the last one is saved: the page shows it that much earlier.
         def on_step(done: int, of: int) -> None:
@@ -86,12 +92,13 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
                 continue
             where = _where(batch, spec)
             unproposed = [candidate for candidate in pending if candidate.vector is None]
-            if known is None or unproposed:
+            # What is drawn once more has its vector, and there is nothing to choose.
+            if unproposed or (known is None and any(one.alternatives for one in pending)):
                 leases.renew_lease(lease, Batch.Phase.LEARNING)
-                known = training.training_set(session, where.geometry.dimension)
+                known = training.training_set(batch.session, where.geometry.dimension)
                 liked = choosing.liked(batch, spec, known)
-            if unproposed and not _propose(batch, where, lease, unproposed, known, liked):
-                return
+                if unproposed and not _propose(batch, where, lease, unproposed, known, liked):
+                    return
             leases.renew_lease(lease, Batch.Phase.GENERATING)
             request = replace(_request(batch), on_step=on_step, should_stop=lost.is_set)
             at_once = batch.inference_batch or manager.fastest_size(spec, request, batch.server)
@@ -106,6 +113,8 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
                 chosen = choosing.choose(of_slot, eye, liked)
                 _take(candidate, tried[chosen.place], chosen.score, where)
                 saver.add(candidate, of_slot[chosen.place], chosen.looks)
+            if eye.problem:
+                leases.add_to_note(lease, eye.problem)
             if not saver.save():
                 return
 
@@ -149,7 +158,10 @@ def _propose(
     draws = 1 if liked is None else batch.draws_per_picture
     # Seeded by what identifies the proposal, so that a worker that takes over proposes the same again.
     first = candidates[0]
-    rng = np.random.default_rng([batch.session.seed, batch.number, first.slot, first.attempt])
+    # What failed before is proposed otherwise: most likely the same vectors would fail again.
+    earlier = batch.optimizer_states.count()
+    seeds = [batch.session.seed, batch.number, first.slot, first.attempt] + [earlier] * (earlier > 0)
+    rng = np.random.default_rng(seeds)
     state: Any = rng.bit_generator.state
     proposal = propose(
         Feedback(known.X - where.anchor, known.judgments, where.shape),
@@ -158,7 +170,7 @@ def _propose(
         replace(training.config(batch), draws=draws),
         rng,
         len(candidates) * draws,
-        previous=_previous(batch),
+        previous=_previous(batch, known),
         parents=None if liked is None else liked.parents,
     )
     metrics, note = dict(proposal.metrics), proposal.note
@@ -170,17 +182,19 @@ def _propose(
         batch=batch,
         value_model=batch.value_model,
         parameters=None if proposal.model is None else proposal.model.save(),
+        ratings=[] if proposal.model is None else sorted(known.ratings),
         metrics=metrics,
         note=note,
+        reason=proposal.reason,
         rng_state=state,
     )
     return leases.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
 
 
-def _previous(batch: Batch) -> ValueModel | None:
-    """The model to go on from, if its kind does that and there is one."""
+def _previous(batch: Batch, known: training.TrainingSet) -> ValueModel | None:
+    """The model to go on from, if its kind does that and there is one which knows nothing that was taken back."""
     kind = VALUE_MODELS[batch.value_model]
-    saved = training.last_parameters(batch.session, batch.value_model) if kind.starts_warm else None
+    saved = training.last_parameters(batch.session, batch.value_model, known) if kind.starts_warm else None
     return None if saved is None else kind.load(saved)
 
 

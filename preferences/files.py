@@ -1,4 +1,4 @@
-"""The files of a batch go with its row, also where a session or a user took it along."""
+"""The files of pictures: whether one can be seen; and they go with their batch, also where a user took it along."""
 
 import logging
 from contextlib import suppress
@@ -10,9 +10,54 @@ from django.db import transaction
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
-from preferences.models import Batch
+from preferences.models import Batch, Candidate
 
 log = logging.getLogger(__name__)
+
+MISSING = "The file of this picture is missing."
+DAMAGED = "The file of this picture is damaged."
+PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
+
+
+def are_there(candidate: Candidate) -> bool:
+    """Whether the files of a drawn picture exist and hold something: no more is asked, a page does so for each tile."""
+    return all(_size(name) for name in _names(candidate))
+
+
+def problem_of(candidate: Candidate) -> str:
+    """Why a drawn picture cannot be seen, as a sentence, or "": what cannot be seen cannot be rated."""
+    return next(filter(None, map(problem, _names(candidate))), "")
+
+
+def problem(name: str) -> str:
+    """The same of one file. Of its bytes only the ends are read: what was cut off is noticed, a wrong bit is not."""
+    size = _size(name)
+    if not size:
+        return MISSING
+    with default_storage.open(name) as file:
+        start = file.read(8)
+        file.seek(max(0, size - len(PNG_END)))
+        end = file.read()
+    # A WebP file says in its head how long it is, without these 8 bytes.
+    is_webp = start[:4] == b"RIFF" and int.from_bytes(start[4:], "little") + 8 == size
+    return "" if is_webp or (start == PNG_START and end == PNG_END) else DAMAGED
+
+
+def seen(batch: Batch) -> set[int]:
+    """Ids of the pictures that a person can see on the page of a batch."""
+    return {one.pk for one in batch.shown().only("image", "thumbnail") if not problem_of(one)}
+
+
+def _names(candidate: Candidate) -> tuple[str, str]:
+    return candidate.image.name or "", candidate.thumbnail.name or ""
+
+
+def _size(name: str) -> int:
+    """In bytes; 0 where there is no such file."""
+    try:
+        return default_storage.size(name) if name else 0
+    except OSError:
+        return 0
 
 
 # Not the candidates' own deletion: whoever listens to that makes Django load each of them, with its vectors.

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.forms.models import model_to_dict
 
 from generation import spaces
 from generation.types import ModelSpec
@@ -96,7 +97,8 @@ class SessionForm(LearningForm):
             },
         }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, copied: Session | None = None, **kwargs: Any) -> None:
+        """`copied` fills the boxes, with all of its own that another model has too where its model is gone."""
         super().__init__(*args, **kwargs)
         specs: dict[str, ModelSpec] = settings.IPO_MODELS
         model = self.fields["model"]
@@ -112,6 +114,9 @@ class SessionForm(LearningForm):
         self.fields["prompt"].widget.attrs["placeholder"] = shown.example_prompt
         if settings.IPO_GENERATION_SERVER:
             self.initial.update(generation_mode=GenerationMode.SERVER, server_url=settings.IPO_GENERATION_SERVER)
+        if copied is not None:
+            left_out = () if copied.is_model_known else ("model", *FROM_MODEL)
+            self.initial.update(model_to_dict(copied, [name for name in self.Meta.fields if name not in left_out]))
 
     def _optional(self, name: str, default: float) -> None:
         field = self.fields[name]

@@ -14,12 +14,13 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 
 from preferences.models import Batch, Candidate, Embedding, OptimizerState, Worker
 
 log = logging.getLogger(__name__)
+NONE_DRAWN = "None of these pictures could be drawn, and each says why. “Try again” draws others in their places."
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def store_proposal(
             return False
         # Parameters grow with the ratings, and the ratings are kept: only the newest are worth their room.
         older = OptimizerState.objects.filter(batch__session=state.batch.session_id, parameters__isnull=False)
-        older.update(parameters=None)
+        older.update(parameters=None, ratings=[])
         state.save()
         for number, candidate in enumerate(candidates):
             row = number * draws
@@ -88,6 +89,16 @@ def store_proposal(
             candidate.distance = float(distances[row])
         Candidate.objects.bulk_update(candidates, ["vector", "alternatives", "score", "distance"])
     return True
+
+
+def add_to_note(lease: Lease, sentences: str) -> None:
+    """Add to what the page says of the batch's latest proposal, once; nothing happens where the lease was lost."""
+    with transaction.atomic():
+        if lease.rows().select_for_update().exists():
+            state = OptimizerState.objects.filter(batch_id=lease.batch_id).last()
+            if state is not None and sentences not in state.note:
+                state.note = f"{state.note} {sentences}".strip()
+                state.save(update_fields=["note"])
 
 
 @dataclass(frozen=True)
@@ -122,16 +133,15 @@ def finish_candidates(lease: Lease, drawn: list[Drawn]) -> bool:
         now = timezone.now()
         _delete_previews(Candidate.objects.filter(pk__in=[item.candidate.pk for item in drawn]))
         for item in drawn:
+            pending = Candidate.objects.filter(pk=item.candidate.pk, state=Candidate.State.PENDING)
             if item.error:
-                changes: dict[str, Any] = {"state": Candidate.State.FAILED, "error": item.error}
-            else:
-                _store(item)
-                image, thumbnail = _file_names(item.candidate)
-                changes = {"state": Candidate.State.READY, "image": image, "thumbnail": thumbnail}
+                _fail(pending, item.error)
+                continue
+            _store(item)
+            image, thumbnail = _file_names(item.candidate)
             chosen = {name: getattr(item.candidate, name) for name in ("vector", "score", "distance")}
-            Candidate.objects.filter(pk=item.candidate.pk, state=Candidate.State.PENDING).update(
-                drawn_at=now, alternatives=None, preview="", **chosen, **changes
-            )
+            files = {"image": image, "thumbnail": thumbnail, "preview": ""}
+            pending.update(state=Candidate.State.READY, error="", drawn_at=now, alternatives=None, **chosen, **files)
         seen = [
             Embedding(candidate=item.candidate, encoder=view, vector=vector)
             for item in drawn
@@ -165,14 +175,25 @@ def _store(item: Drawn) -> None:
     default_storage.save(thumbnail, ContentFile(item.thumbnail))
 
 
+def _fail(pending: Any, error: str) -> None:
+    """Say of these candidates why they were not drawn. What was to be drawn again stays the picture that it was."""
+    was_drawn = Case(When(image="", then=Value(Candidate.State.FAILED)), default=Value(Candidate.State.READY))
+    pending.update(state=was_drawn, error=error, drawn_at=timezone.now(), alternatives=None, preview="")
+
+
 def finish_batch(lease: Lease) -> bool:
-    """Close the batch if nothing is left to draw; False when something is, or the lease was lost."""
-    pending = Candidate.objects.filter(batch=OuterRef("pk"), state=Candidate.State.PENDING)
+    """Close the batch if nothing is left to draw; False when something is, or the lease was lost.
+
+    A batch of which no picture can be shown has failed.
+    """
     with transaction.atomic():
         # The lock keeps a vote from adding an attempt between the look and the update.
-        if not lease.rows().select_for_update().exists():
+        batch = lease.rows().select_for_update().first()
+        if batch is None or batch.candidates.filter(state=Candidate.State.PENDING).exists():
             return False
-        return bool(_release(lease.rows().filter(~Exists(pending)), Batch.State.READY, phase=Batch.Phase.DONE))
+        if batch.shown().exists():
+            return bool(_release(lease.rows(), Batch.State.READY, phase=Batch.Phase.DONE))
+        return bool(_release(lease.rows(), Batch.State.FAILED, phase=Batch.Phase.DONE, error=NONE_DRAWN))
 
 
 def fail_batch(lease: Lease, error: str) -> None:
@@ -181,7 +202,7 @@ def fail_batch(lease: Lease, error: str) -> None:
         if _release(lease.rows(), Batch.State.FAILED, phase=Batch.Phase.DONE, error=error):
             pending = Candidate.objects.filter(batch_id=lease.batch_id, state=Candidate.State.PENDING)
             _delete_previews(pending)
-            pending.update(state=Candidate.State.FAILED, error=error, drawn_at=timezone.now(), preview="")
+            _fail(pending, error)
 
 
 def _release(rows: Any, state: str, **changes: Any) -> int:

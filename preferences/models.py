@@ -5,6 +5,7 @@ from collections.abc import Collection
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import CheckConstraint, F, OuterRef, Q, QuerySet, Subquery, UniqueConstraint
@@ -38,6 +39,9 @@ class Session(Controls):
     good_count = models.IntegerField(default=0, editable=False)
     bad_count = models.IntegerField(default=0, editable=False)
     rated_count = models.IntegerField(default=0, editable=False, help_text="Pictures of which something was said.")
+    learns_since = models.DateTimeField(
+        null=True, editable=False, help_text="What was said up to then is kept, and not learned from."
+    )
 
     class Meta(Controls.Meta):
         ordering = ("-created_at",)
@@ -62,6 +66,11 @@ class Session(Controls):
     def title(self) -> str:
         """The prompt, or where nothing of it can be seen, words that say so: a link needs a name."""
         return self.prompt if is_visible(self.prompt) else "A prompt of invisible characters"
+
+    @property
+    def is_model_known(self) -> bool:
+        """False once its model's entry has gone; then it shows what it has, and draws nothing more."""
+        return self.model in settings.IPO_MODELS
 
 
 class Batch(Controls):
@@ -293,8 +302,17 @@ class OptimizerState(models.Model):
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="optimizer_states")
     value_model = models.CharField(max_length=20)
     parameters = models.BinaryField(null=True, help_text="An .npz archive; empty while exploring.")
+    # Kept as long as the parameters are: they may be gone on from while all of these stand.
+    ratings = ArrayField(
+        models.BigIntegerField(), default=list, blank=True, help_text="Ids of those that the parameters were fitted to."
+    )
     metrics = models.JSONField(default=dict)
     note = models.TextField(blank=True)
+    reason = models.CharField(
+        max_length=30,
+        blank=True,
+        help_text="Why the candidates differ as those of a first batch do.",
+    )
     rng_state = models.JSONField(help_text="The generator's state before the proposal.")
     created_at = models.DateTimeField(auto_now_add=True)
 

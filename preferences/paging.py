@@ -1,6 +1,7 @@
 """Ways through long lists that cost the same however long they are."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class SessionPage:
     """Some sessions, newest first; older: where the next page begins, empty on the last; is_first: of the newest."""
 
-    sessions: list[Session]
+    sessions: Sequence[Session]
     older: str
     is_first: bool
 

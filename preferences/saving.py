@@ -1,5 +1,6 @@
 """What a drawing worker does with chosen pictures: encode them beside the next forward pass, and save them."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from django.conf import settings
 
-from generation import images
+from generation import images, png_text
 from generation.types import Picture, Pixels
 from preferences import leases
 from preferences.models import Batch, Candidate
@@ -43,7 +44,7 @@ class Saver:
 
     def add(self, candidate: Candidate, picture: Picture, looks: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Begin to encode the picture of a candidate. `looks` is what is seen in it [k], by view."""
-        about = _about(self._batch, candidate) if settings.IPO_EMBED_SETTINGS else None
+        about = texts(self._batch, candidate) if settings.IPO_EMBED_SETTINGS else None
         self._under_way[candidate.pk] = self._threads.submit(_encoded, candidate, picture, about, looks)
 
     def preview(self, owners: Sequence[Candidate], first: int, pictures: Sequence[Pixels]) -> None:
@@ -78,7 +79,7 @@ class Saver:
 def _encoded(
     candidate: Candidate,
     picture: Picture,
-    about: dict[str, object] | None,
+    about: Mapping[str, str] | None,
     looks: Mapping[str, npt.NDArray[np.float32]],
 ) -> leases.Drawn:
     if picture.pixels is None:
@@ -91,10 +92,19 @@ def _encoded(
     return leases.Drawn(candidate, files.png, files.thumbnail, looks=looks)
 
 
-def _about(batch: Batch, candidate: Candidate) -> dict[str, object]:
-    """What a PNG says of how it was drawn."""
+def texts(batch: Batch, candidate: Candidate) -> dict[str, str]:
+    """What a PNG says of how it was drawn: as other tools read it, and all of it as JSON."""
     session = batch.session
-    return {
+    spec = settings.IPO_MODELS.get(session.model)
+    values = {
+        "Steps": batch.diff_steps,
+        "Sampler": "" if spec is None else spec.sampler,
+        "CFG scale": batch.guidance,
+        "Seed": batch.noise_seed,
+        "Size": f"{session.width}x{session.height}",
+        "Model": session.model,
+    }
+    about = {
         "prompt": session.prompt,
         "negative_prompt": session.negative_prompt,
         "model": session.model,
@@ -107,4 +117,8 @@ def _about(batch: Batch, candidate: Candidate) -> dict[str, object]:
         "batch": batch.number,
         "candidate": candidate.slot,
         "attempt": candidate.attempt,
+    }
+    return {
+        "parameters": png_text.parameters(session.prompt, session.negative_prompt, values),
+        "ipo": json.dumps(about, ensure_ascii=False),
     }

@@ -16,6 +16,9 @@ def make_trial(search_id: int) -> bool:
     tried = [Trial(**trial) for trial in search.trials]
     try:
         rows = training.training_set(session, dimension=1, at=search.created_at)
+        if not training.training_set(session, dimension=1).ratings.issuperset(rows.ratings):
+            services.fail_search(search_id, "You took back ratings that settings were being tried on: search again.")
+            return False
         # A tree cuts at one number at a time: it does not matter from where deviations are counted.
         feedback = Feedback(rows.X, rows.judgments)
         trial = next_trial(feedback, training.config(session), tried, session.seed % 2**31)

@@ -10,6 +10,7 @@ from django.contrib.humanize.templatetags.humanize import ordinal
 from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
+from preferences import files
 from preferences.controls import Asking
 from preferences.counts import PLACED, last_word
 from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Search, Session, Worker
@@ -17,6 +18,7 @@ from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate,
 User = AbstractBaseUser | AnonymousUser
 # A worker reports every few seconds; one that has been silent for longer than this is gone.
 WORKER_SILENCE = timedelta(seconds=15)
+MISSING = "missing"
 
 
 def session_of(user: User, session_id: uuid.UUID) -> Session:
@@ -72,6 +74,12 @@ class Tile:
     def slot(self) -> int:
         return self.candidate.slot
 
+    @cached_property
+    def state(self) -> str:
+        """The candidate's, or “missing” where a picture was drawn and its files are gone."""
+        is_lost = self.candidate.state == Candidate.State.READY and not files.are_there(self.candidate)
+        return MISSING if is_lost else self.candidate.state
+
     @property
     def is_rated(self) -> bool:
         return any(button.is_pressed for button in self.asked)
@@ -107,11 +115,22 @@ class BatchView:
 
     @cached_property
     def drawn(self) -> int:
-        return sum(tile.candidate.state == Candidate.State.READY for tile in self.tiles)
+        return self._count(Candidate.State.READY)
 
     @cached_property
     def failed(self) -> int:
-        return sum(tile.candidate.state == Candidate.State.FAILED for tile in self.tiles)
+        return self._count(Candidate.State.FAILED)
+
+    @cached_property
+    def missing(self) -> int:
+        return self._count(MISSING)
+
+    def _count(self, state: str) -> int:
+        return sum(tile.state == state for tile in self.tiles)
+
+    @property
+    def can_be_retried(self) -> bool:
+        return not self.batch.is_active and (self.failed > 0 or self.batch.state == Batch.State.FAILED)
 
     @property
     def total(self) -> int:
@@ -133,7 +152,7 @@ class BatchView:
         """
         moments = (tile.candidate.drawn_at for tile in self.tiles)
         times = sorted(moment for moment in moments if moment is not None and moment > self.batch.enqueued_at)
-        left = self.total - self.drawn - self.failed
+        left = self._count(Candidate.State.PENDING)
         if not self.batch.is_active or len(times) < 2 or times[0] == times[-1] or not left:
             return None
         later = [moment for moment in times if moment > times[0]]
@@ -177,6 +196,8 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
             worker_error=Subquery(worker.values("error")[:1]),
             learned_note=Subquery(learned.values("note")[:1]),
             learned_metrics=Subquery(learned.values("metrics")[:1]),
+            learned_reason=Subquery(learned.values("reason")[:1]),
+            learned_at=Subquery(learned.values("created_at")[:1]),
             newest=Subquery(same.values("number")[:1]),
         )
     )
@@ -191,7 +212,12 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
         worker_error=batch.worker_error or "" if heard else "",
         learned=None
         if batch.learned_note is None
-        else OptimizerState(note=batch.learned_note, metrics=batch.learned_metrics),
+        else OptimizerState(
+            note=batch.learned_note,
+            metrics=batch.learned_metrics,
+            reason=batch.learned_reason,
+            created_at=batch.learned_at,
+        ),
         newest=batch.newest,
         read_at=read_at,
     )
@@ -235,7 +261,8 @@ def next_pair(batch: Batch) -> tuple[Pair | None, int]:
     A knock-out: neighbours first, then those that were preferred, until one is left. After a tie the first goes on;
     after “both bad” and a skipped pair neither does.
     """
-    left = list(batch.shown().order_by("slot").defer("vector", "alternatives"))
+    shown = batch.shown().order_by("slot").defer("vector", "alternatives")
+    left = [one for one in shown if not files.problem_of(one)]
     items = RatedCandidate.objects.filter(
         rating__kind__in=Rating.OF_TWO_PICTURES,
         rating__undone_at__isnull=True,

@@ -14,8 +14,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from preferences import counts
-from preferences.controls import Asking, Controls
+from preferences import counts, files
+from preferences.controls import Asking
 from preferences.models import Batch, Candidate, RatedCandidate, Rating, Search, Session
 
 GOOD, BAD = 1.0, -1.0
@@ -74,40 +74,36 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
     if batch.is_active:
         raise NotAllowed("This batch is still being drawn: wait for the last picture, then submit it.")
     wanted = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
-    ready = batch.candidates.filter(state=Candidate.State.READY)
-    if ready.filter(pk__in=wanted).count() < len(wanted):
+    named = batch.candidates.filter(state=Candidate.State.READY, pk__in=wanted).only("image", "thumbnail")
+    if len(named) < len(wanted):
         raise NotAllowed("The form names pictures that are not in this batch: reload the page.")
+    refuse_unseen(*named)
     if session.unrated_is_bad and session.asking in (Asking.GOOD_BAD, Asking.STARS):
-        shown = set(batch.shown().values_list("pk", flat=True))
+        shown = files.seen(batch)
         wanted = dict.fromkeys(shown - _rated_ids(shown), BAD) | wanted
     _add_ratings(session, wanted, batch.finished_at)
     return _add_batch(session, number + 1)
 
 
-@transaction.atomic
-def retry_batch(session: Session, number: int) -> Batch:
-    """Queue a failed batch again, its failed candidates included. Raises NotAllowed while another is drawn.
-
-    Where and how many at once is as the session says by now: what failed may have been just that.
-    """
-    batch = Batch.objects.select_for_update().get(session=session, number=number)
-    if batch.state == Batch.State.FAILED:
-        if session.batches.filter(state__in=Batch.ACTIVE).exists():
-            raise NotAllowed("Another batch of this session is being drawn: try again when it is done.")
-        failed = batch.candidates.filter(state=Candidate.State.FAILED)
-        failed.update(state=Candidate.State.PENDING, error="", vector=None)
-        _queue(batch, **{name: getattr(session, name) for name in Controls.WHERE})
-    return batch
-
-
 def _add_batch(session: Session, number: int) -> Batch:
+    only_one_active(session)
     batch = Batch.objects.create(session=session, number=number, **session.controls())
     slots = range(1, batch.curation_size + 1)
     Candidate.objects.bulk_create(Candidate(batch=batch, slot=slot) for slot in slots)
     return batch
 
 
-def _queue(batch: Batch, **changes: Any) -> None:
+def only_one_active(session: Session) -> None:
+    """Call it before a batch is queued: two that ask at once wait for each other. Raises NotAllowed for the second."""
+    Session.objects.select_for_update().get(pk=session.pk)
+    active = session.batches.filter(state__in=Batch.ACTIVE).values_list("number", flat=True).first()
+    if active is not None:
+        raise NotAllowed(f"Batch {active} of this session is being drawn: try again when it is done.")
+
+
+def queue(batch: Batch, **changes: Any) -> None:
+    """Let a batch that is not active be drawn (again), with some of its controls changed. As only_one_active."""
+    only_one_active(batch.session)
     now = timezone.now()
     Batch.objects.filter(pk=batch.pk).update(
         state=Batch.State.QUEUED, phase=Batch.Phase.QUEUED, error="", enqueued_at=now, finished_at=None, **changes
@@ -189,6 +185,7 @@ def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | Non
     if value == "none":
         _undo(candidate)
         return None
+    refuse_unseen(candidate)
     kind, number = Rating.WORDS[value]
     said = {"kind": kind, "items__candidate": candidate.pk, "items__value": number}
     sent = Rating.objects.filter(form_token=form_token).first()
@@ -200,22 +197,18 @@ def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | Non
         return _choose(session, batch, candidate, kind, form_token)
     words = RatedCandidate.objects.filter(counts.OF_ITSELF, candidate=candidate, rating__undone_at__isnull=True)
     if words.order_by("-rating_id").values_list("rating__kind", "value").first() != (kind, number):
-        _add_rating(session, candidate.pk, number, form_token, candidate.drawn_at, kind)
+        _add_ratings(session, {candidate.pk: number}, candidate.drawn_at, kind, form_token)
     is_newest = not session.batches.filter(number__gt=batch.number).exists()
     if session.form_submit or batch.state == Batch.State.FAILED or not is_newest:
         return None
     return _redraw(session, batch, candidate)
 
 
-def _add_rating(
-    session: Session,
-    candidate_id: int,
-    value: float,
-    token: uuid.UUID,
-    shown_at: datetime | None,
-    kind: str = Rating.Kind.GOOD_BAD,
-) -> None:
-    _add_ratings(session, {candidate_id: value}, shown_at, kind, token)
+def refuse_unseen(*candidates: Candidate) -> None:
+    """Raises NotAllowed where a person cannot have seen one of these pictures."""
+    for candidate in candidates:
+        if problem := files.problem_of(candidate):
+            raise NotAllowed(f"{problem} What cannot be seen cannot be rated: let it be drawn again.")
 
 
 def _add_ratings(
@@ -242,9 +235,10 @@ def _choose(session: Session, batch: Batch, best: Candidate, kind: str, token: u
     """
     if batch.is_active:
         raise NotAllowed("This batch is still being drawn: choose the best when you have seen all of it.")
-    others = set(batch.shown().values_list("pk", flat=True)) - {best.pk}
+    shown = {best.pk, *batch.shown().values_list("pk", flat=True)}
+    others = files.seen(batch) - {best.pk}
     earlier = RatedCandidate.objects.filter(
-        rating__kind=kind, rating__undone_at__isnull=True, candidate__in={best.pk, *others}, value__gt=0
+        rating__kind=kind, rating__undone_at__isnull=True, candidate__in=shown, value__gt=0
     )
     placed = set(earlier.values_list("candidate", flat=True))
     if kind == Rating.Kind.RANK:
@@ -293,5 +287,5 @@ def _redraw(session: Session, batch: Batch, candidate: Candidate) -> Batch | Non
     Batch.objects.filter(pk=batch.pk).update(**session.controls())
     if batch.state != Batch.State.READY:
         return None  # the worker that draws this batch will find the new attempts
-    _queue(batch)
+    queue(batch)
     return batch

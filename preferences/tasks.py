@@ -16,7 +16,6 @@ from generation import registry
 from generation.errors import GenerationError, OutOfMemory
 from generation.manager import ModelManager
 from preferences import leases, selectors, services
-from preferences.controls import DEFAULT_SERVER
 from preferences.models import Worker
 
 log = logging.getLogger(__name__)
@@ -70,8 +69,9 @@ def sweep() -> None:
 @cache
 def model_manager() -> ModelManager:
     """The model slot of this worker process."""
-    server = settings.IPO_GENERATION_SERVER or DEFAULT_SERVER
-    return ModelManager({server: settings.IPO_GENERATION_TOKEN}, settings.IPO_SPEEDUPS)
+    # Without an address of its own the token is sent nowhere: whatever listens at the default one may be a stranger.
+    known = {settings.IPO_GENERATION_SERVER: settings.IPO_GENERATION_TOKEN} if settings.IPO_GENERATION_SERVER else {}
+    return ModelManager(known, settings.IPO_SPEEDUPS)
 
 
 @worker_process_init.connect
@@ -90,7 +90,7 @@ def _report(name: str) -> None:
     manager = model_manager()
     last = selectors.last_started()
     model, server = settings.IPO_DEFAULT_MODEL, settings.IPO_GENERATION_SERVER
-    if last is not None:
+    if last is not None and last.is_model_known:
         model, server = last.model, last.server
     state: dict[str, Any] = {"state": Worker.State.LOADING, "model": model, "error": ""}
 

@@ -15,8 +15,9 @@ from preferences.models import Candidate, Embedding, OptimizerState, RatedCandid
 
 @dataclass(frozen=True)
 class Said:
-    """One rating: its kind, the rows that it is about, best first, and their values; and the number of the batch."""
+    """One rating: its id and kind, the rows that it is about, best first, and their values; the number of the batch."""
 
+    rating: int
     kind: str
     rows: tuple[int, ...]
     values: tuple[float, ...]
@@ -39,9 +40,16 @@ class TrainingSet:
         """All of it as the learner hears it."""
         return tuple(judgment for said in self.said for judgment in judgments(said))
 
+    @property
+    def ratings(self) -> frozenset[int]:
+        """The ids of the ratings that stand: not taken back, and not followed by another word on the same picture."""
+        return frozenset(said.rating for said in self.said)
+
 
 def training_set(session: Session, dimension: int, at: datetime | None = None) -> TrainingSet:
-    """All that was said in the session and not taken back; of one picture by itself, the last word.
+    """All that was said in the session since it began to learn anew, and not taken back.
+
+    Of what was said of one picture by itself it is the last word.
 
     dimension: of X where nothing was said. at: as it was at that moment.
     """
@@ -50,11 +58,14 @@ def training_set(session: Session, dimension: int, at: datetime | None = None) -
         stands = Q(rating__answered_at__lte=at) & (stands | Q(rating__undone_at__gt=at))
     said = RatedCandidate.objects.filter(stands, rating__session=session)
     said = said.exclude(rating__kind=Rating.Kind.SKIP)
+    if session.learns_since is not None:
+        said = said.filter(rating__answered_at__gt=session.learns_since)
     items = said.order_by("rating_id", "-value", "pk").values_list(
         "rating_id", "rating__kind", "candidate_id", "value", "candidate__batch__number"
     )
     vectors: dict[int, npt.NDArray[np.float32]] = {}
-    drawn = Candidate.objects.filter(rated__in=said, state=Candidate.State.READY).distinct().order_by("pk")
+    # What is drawn again at the moment has its picture and its vector still.
+    drawn = Candidate.objects.filter(rated__in=said).exclude(image="").distinct().order_by("pk")
     for pk, vector in drawn.values_list("pk", "vector"):
         vectors[pk] = np.frombuffer(bytes(vector or b""), "<f4")
     row = {pk: number for number, pk in enumerate(vectors)}
@@ -64,10 +75,10 @@ def training_set(session: Session, dimension: int, at: datetime | None = None) -
         if candidate not in row:
             continue
         if kind in Rating.OF_ONE_PICTURE:
-            last[candidate] = Said(kind, (row[candidate],), (value,), number)
+            last[candidate] = Said(rating, kind, (row[candidate],), (value,), number)
         else:
-            before = choices.get(rating, Said(kind, (), (), number))
-            choices[rating] = Said(kind, (*before.rows, row[candidate]), (*before.values, value), number)
+            before = choices.get(rating, Said(rating, kind, (), (), number))
+            choices[rating] = Said(rating, kind, (*before.rows, row[candidate]), (*before.values, value), number)
     X = np.stack(list(vectors.values())) if vectors else np.empty((0, dimension), np.float32)
     return TrainingSet(X.astype(np.float32), (*last.values(), *choices.values()), tuple(vectors))
 
@@ -125,16 +136,27 @@ def config(controls: Controls) -> LearningConfig:
         xgboost_trees=controls.xgboost_trees,
         xgboost_depth=controls.xgboost_depth,
         xgboost_learning_rate=controls.xgboost_learning_rate,
+        xgboost_subsample=controls.xgboost_subsample,
+        xgboost_colsample_bytree=controls.xgboost_colsample_bytree,
+        xgboost_min_child_weight=controls.xgboost_min_child_weight,
+        xgboost_gamma=controls.xgboost_gamma,
+        xgboost_reg_lambda=controls.xgboost_reg_lambda,
         optim_steps=controls.optim_steps,
         step_size=controls.step_size,
+        momentum=controls.momentum,
         draws=controls.draws_per_picture,
         max_dist=controls.max_dist,
         start_radius=controls.start_radius,
     )
 
 
-def last_parameters(session: Session, value_model: str) -> bytes | None:
-    """The saved state of the session's last fitted model, if it was of this kind."""
+def last_parameters(session: Session, value_model: str, known: TrainingSet) -> bytes | None:
+    """The saved state of the session's last fitted model, if it was of this kind and all that it learned from stands.
+
+    A model that goes on from one that was told something which was taken back since would go on believing it.
+    """
     states = OptimizerState.objects.filter(batch__session=session, value_model=value_model, parameters__isnull=False)
-    saved = states.values_list("parameters", flat=True).first()
-    return None if saved is None else bytes(saved)
+    state = states.first()
+    if state is None or not state.ratings or not known.ratings.issuperset(state.ratings):
+        return None
+    return bytes(state.parameters or b"")

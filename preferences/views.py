@@ -13,12 +13,13 @@ from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import patch_cache_control
 from django.utils.dateparse import parse_datetime
-from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_GET, require_http_methods
 
 from generation import installed
-from preferences import comparing, paging, selectors, services, tasks
+from preferences import comparing, files, paging, redrawing, selectors, services, tasks
 from preferences.forms import BatchRatingsForm, CompareForm, ControlsForm, RatingForm, SessionForm
 from preferences.models import Batch, Candidate, Session
 
@@ -34,7 +35,8 @@ def post_or_back(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
         if "candidate_id" in place:
             candidate = _candidate(request, place["candidate_id"])
             return redirect(_batch_url(candidate.batch) + f"#tile-{candidate.slot}")
-        return redirect("batch" if "number" in place else "session", **place)
+        page: HttpResponse = redirect("batch" if "number" in place else "session", **place)
+        return page
 
     return answer
 
@@ -50,12 +52,20 @@ def index(request: HttpRequest) -> HttpResponse:
             _enqueue_first(session)
             return redirect("session", session.pk)
         return render(request, "preferences/index.html", _index(request, form), status=400)
-    form = SessionForm(initial={"id": uuid.uuid4()})
-    return render(request, "preferences/index.html", _index(request, form))
+    copied = _session(request, request.GET["copy"]) if "copy" in request.GET else None
+    form = SessionForm(initial={"id": uuid.uuid4()}, copied=copied)
+    return render(request, "preferences/index.html", _index(request, form) | {"copied": copied})
 
 
 def _index(request: HttpRequest, form: SessionForm) -> dict[str, Any]:
     return {"form": form, "page": paging.session_page(request.user.pk, request.GET.get("older", ""))}
+
+
+def _session(request: HttpRequest, session_id: str) -> Session:
+    try:
+        return selectors.session_of(request.user, uuid.UUID(session_id))
+    except (ValueError, Session.DoesNotExist) as error:
+        raise Http404("There is no such session to copy; the list shows yours.") from error
 
 
 def _enqueue_first(session: Session) -> None:
@@ -111,6 +121,8 @@ def _news(view: selectors.BatchView, after: str) -> dict[str, Any]:
         moment = parse_datetime(after)
     except ValueError:
         moment = None
+    if moment is not None and timezone.is_naive(moment):
+        moment = None  # not one that a page of ours has said
     return {"view": view, "session": view.session, "tiles": view.drawn_after(moment) + view.previewed}
 
 
@@ -189,10 +201,21 @@ def submit(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResp
 def retry(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
     view = _batch_view(request, session_id, number)
     try:
-        tasks.enqueue(services.retry_batch(view.session, number).pk)
+        tasks.enqueue(redrawing.retry_batch(view.session, number).pk)
     except services.NotAllowed as error:
         return _refuse(request, str(error), status=409)
     return redirect("batch", session_id, number)
+
+
+@post_or_back
+def draw_again(request: HttpRequest, candidate_id: int) -> HttpResponse:
+    """The same picture once more, from its vector: its file is lost, or looks wrong."""
+    candidate = _candidate(request, candidate_id)
+    try:
+        tasks.enqueue(redrawing.draw_again(candidate).pk)
+    except services.NotAllowed as error:
+        return _refuse(request, str(error), status=409)
+    return redirect(_batch_url(candidate.batch) + f"#tile-{candidate.slot}")
 
 
 @post_or_back
@@ -231,15 +254,26 @@ def stop_search(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
 
 
 @require_GET
-@cache_control(private=True, max_age=31_536_000, immutable=True)
 def picture(request: HttpRequest, candidate_id: int, kind: str) -> HttpResponseBase:
-    """The PNG, the thumbnail or the preview of one of the user's own candidates; each address stands for one file."""
+    """The PNG, the thumbnail or the preview of one of the user's own candidates.
+
+    An address that says when it was drawn (?v=) stands for one file.
+    """
+    candidate = _candidate(request, candidate_id)
+    found = {"image": candidate.image, "thumbnail": candidate.thumbnail, "preview": candidate.preview}.get(kind)
+    if not found:
+        raise Http404("There is no such picture.")
+    name = found.name or ""
+    problem = "" if kind == "preview" else files.problem(name)  # of a preview the next one is never far
+    if problem:
+        raise Http404(f"{problem} Its tile lets you draw it again.")
     try:
-        candidate = selectors.candidate_of(request.user, candidate_id)
-        file = {"image": candidate.image, "thumbnail": candidate.thumbnail, "preview": candidate.preview}[kind]
-        return FileResponse(default_storage.open(file.name or "", "rb"))
-    except (Candidate.DoesNotExist, KeyError, FileNotFoundError, IsADirectoryError) as error:
-        raise Http404("There is no such picture.") from error
+        response = FileResponse(default_storage.open(name, "rb"))
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise Http404(files.MISSING) from error
+    lasting = {"max_age": 31_536_000, "immutable": True} if "v" in request.GET else {"max_age": 300}
+    patch_cache_control(response, private=True, **lasting)
+    return response
 
 
 def _batch_view(request: HttpRequest, session_id: uuid.UUID, number: int | None) -> selectors.BatchView:
@@ -282,4 +316,5 @@ def models(request: HttpRequest) -> HttpResponse:
         for key, spec in settings.IPO_MODELS.items()
     ]
     context = {"rows": rows, "workers": workers, "has_token": bool(os.environ.get("HF_TOKEN"))}
+    context["free_gb"] = installed.free_gb()
     return render(request, "preferences/models.html", context)

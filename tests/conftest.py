@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,7 @@ def manager(tiny_model: str) -> ModelManager:
 class Service:
     url: str
     token: str
+    pid: int = 0
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +80,7 @@ def generation_server(tiny_model: str) -> Iterator[Service]:
                     time.sleep(0.1)
             else:
                 pytest.fail("The service did not answer.")
-            yield service
+            yield replace(service, pid=process.pid)
         finally:
             process.terminate()
 

@@ -30,7 +30,7 @@ class LocalBackend(Backend):
         self._resident: Pipeline | None = None
         self._encoder: tuple[str, Siglip] | None = None
 
-    def ensure_ready(self, spec: ModelSpec) -> None:
+    def ensure_ready(self, spec: ModelSpec, should_stop: Callable[[], bool] | None = None) -> None:
         with self._lock:
             if self._resident is not None and self._resident.spec == spec:
                 return
@@ -41,6 +41,8 @@ class LocalBackend(Backend):
                 )
             speedups.check(self._speedups)
             self._drop()  # the old one first: two may not fit
+            self._encoder = None  # while weights are read they take most room: it is read again when it is needed
+            _free_memory()
             self._resident = _tried(lambda: self._load(spec, device))
             if self._resident is None:
                 raise _no_room(f"loading {spec.label}", "choose a smaller model, or end what else uses it")

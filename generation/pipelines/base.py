@@ -8,13 +8,10 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from generation import spaces
+from generation import images, spaces
 from generation.errors import Cancelled
 from generation.pipelines import previews
 from generation.types import GenerationRequest, ModelSpec, Picture
-
-# A picture whose pixels hardly differ is a failed one: a black or grey square, not something to rate.
-NEARLY_CONSTANT = 2.0 / 255
 
 
 class Pipeline(ABC):
@@ -115,7 +112,7 @@ def to_picture(image: torch.Tensor) -> Picture:
     """float [3, H, W] in 0..1 -> Picture; checked before the conversion, which would hide a NaN as black."""
     if not bool(torch.isfinite(image).all()):
         return Picture(None, "The model drew numbers that are no colours: try fewer steps or a smaller Delta Scale.")
-    if float(image.max() - image.min()) < NEARLY_CONSTANT:
-        return Picture(None, "The model drew a plain square: try another prompt or a smaller Delta Scale.")
+    if images.is_plain(float(image.min()), float(image.max())):
+        return Picture(None, images.PLAIN)
     pixels = image.mul(255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     return Picture(cast(Any, pixels))

@@ -1,6 +1,9 @@
 """The FLUX family: schnell, dev, and whatever else diffusers loads as one."""
 
 import logging
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -13,21 +16,30 @@ from generation import spaces
 from generation.errors import GenerationError, ModelUnavailable
 from generation.installed import kept_folder
 from generation.pipelines.base import Pipeline, after_step, decoded, generators
-from generation.pipelines.loading import file_of, read
+from generation.pipelines.loading import file_of, read, require_room, small_files
 from generation.pipelines.quantization import need_bitsandbytes, options, written_once
 from generation.pipelines.single_file import convert
 from generation.types import GenerationRequest, ModelSpec, Picture
 
 log = logging.getLogger(__name__)
+PROMPTS = 16  # whose embeddings are kept: 2 MB each
+ROOM = 1.3  # of the bytes of T5 must be free: the statistics of its weights, and its activations
 
 
 class Flux(Pipeline):
-    """A diffusers FluxPipeline with the embeddings of the last prompt kept."""
+    """A diffusers FluxPipeline without its T5, which reads a prompt once: then its embeddings are kept.
 
-    def __init__(self, spec: ModelSpec, pipe: FluxPipeline) -> None:
+    In four bits T5 takes 4.3 GB beside the 6.7 of the transformer, more than a card of 12 GB has room for while it
+    draws. So it waits in the machine's own memory, and is on the card only while a new prompt is read.
+    """
+
+    def __init__(self, spec: ModelSpec, pipe: FluxPipeline, device: str) -> None:
         self.spec = spec
         self.pipe = pipe
-        self._encoded: tuple[str, tuple[torch.Tensor, torch.Tensor]] | None = None
+        self.t5 = pipe.text_encoder_2.to("cpu")
+        pipe.text_encoder_2 = None  # else the pipeline would take its device for its own
+        pipe.to(device)
+        self._encoded: OrderedDict[str, tuple[torch.Tensor, torch.Tensor]] = OrderedDict()
 
     @classmethod
     def load(cls, spec: ModelSpec, device: str) -> "Flux":
@@ -38,7 +50,7 @@ class Flux(Pipeline):
                 f"{spec.label} has tokens of {found[0]} numbers and a pooled embedding of {found[1]}, its entry says "
                 f"{spec.hidden_size} and {spec.pooled_size}: correct hidden_size and pooled_size."
             )
-        return cls(spec, pipe.to(device))
+        return cls(spec, pipe, device)
 
     @torch.inference_mode()
     def generate(self, request: GenerationRequest) -> list[Picture]:
@@ -76,15 +88,42 @@ class Flux(Pipeline):
 
     def _encode(self, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings of the tokens [1, tokens, hidden] by T5, and of the prompt as a whole [1, pooled] by CLIP."""
-        if self._encoded is None or self._encoded[0] != prompt:
-            embeds, pooled, _ = self.pipe.encode_prompt(
-                prompt, device=self.pipe.device, max_sequence_length=self.spec.prompt_tokens
-            )
-            self._encoded = prompt, (embeds, pooled)
-        return self._encoded[1]
+        if prompt not in self._encoded:
+            with self._reading() as device:
+                embeds, pooled, _ = self.pipe.encode_prompt(
+                    prompt, device=device, max_sequence_length=self.spec.prompt_tokens
+                )
+            self._encoded[prompt] = embeds, pooled
+            if len(self._encoded) > PROMPTS:
+                self._encoded.popitem(last=False)
+        self._encoded.move_to_end(prompt)
+        return self._encoded[prompt]
+
+    @contextmanager
+    def _reading(self) -> Iterator[torch.device]:
+        """T5 where the pipeline is; in place of the transformer where there is no room for both."""
+        device, transformer = self.pipe.device, self.pipe.transformer
+        makes_room = device.type == "cuda" and torch.cuda.mem_get_info(device)[0] < ROOM * bytes_of(self.t5)
+        try:
+            if makes_room:
+                transformer.to("cpu")
+                torch.cuda.empty_cache()
+            self.pipe.text_encoder_2 = self.t5.to(device)
+            yield device
+        finally:
+            self.pipe.text_encoder_2 = None
+            self.t5.to("cpu")
+            if makes_room:
+                torch.cuda.empty_cache()
+                transformer.to(device)
 
     def _tensor(self, array: Any) -> torch.Tensor:
         return torch.from_numpy(np.array(array)).to(self.pipe.device, self.pipe.transformer.dtype)
+
+
+def bytes_of(module: torch.nn.Module) -> int:
+    """Of its weights, packed as they are."""
+    return sum(one.numel() * one.element_size() for one in (*module.parameters(), *module.buffers()))
 
 
 def _read(spec: ModelSpec) -> FluxPipeline:
@@ -95,7 +134,10 @@ def _read(spec: ModelSpec) -> FluxPipeline:
     kept = replace(spec, source=str(folder))
     if spec.single_file:
         if not folder.is_dir():  # else the file itself is not needed any longer
-            convert(file_of(spec), spec.source, folder, dtype=spec.dtype, quantize=spec.quantization == "nf4")
+            base = small_files(spec)  # before gigabytes are fetched
+            require_room(spec)
+            quantize = spec.quantization == "nf4"
+            convert(file_of(spec), base, folder, changes=spec.changes, dtype=spec.dtype, quantize=quantize)
         return read(FluxPipeline, kept)
     if not spec.quantization:
         return read(FluxPipeline, spec)

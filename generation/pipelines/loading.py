@@ -1,5 +1,6 @@
 """Reading a pipeline's weights, and saying in one sentence why they could not be read."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from huggingface_hub.utils._http import default_client_factory
 from safetensors import SafetensorError
 
 from generation.errors import ModelUnavailable
-from generation.installed import kept_folder
+from generation.installed import folder_of, free_gb, kept_folder, missing, needed_gb
 from generation.registry import ENCODERS
 from generation.types import ModelSpec
 
@@ -27,7 +28,8 @@ from generation.types import ModelSpec
 FAILURES = (OSError, ValueError, httpx2.HTTPError, SafetensorError)
 OFFLINE = (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, httpx2.TransportError)
 SILENCE = 30.0  # seconds
-SMALL_FILES = ["model_index.json", "*/config.json", "scheduler/*.json", "tokenizer*/*"]  # all but the weights
+# All but the weights.
+SMALL_FILES = ["model_index.json", "*/config.json", "scheduler/*.json", "tokenizer*/*", "feature_extractor/*.json"]
 
 
 def _client() -> httpx2.Client:
@@ -69,15 +71,24 @@ def _from_here(kind: type[DiffusionPipeline], spec: ModelSpec, **options: Any) -
     return kind.from_pretrained(spec.source, **options)
 
 
+def require_room(spec: ModelSpec) -> None:
+    """Before gigabytes are fetched or written: see that the disk has room for them. Raises ModelUnavailable."""
+    needed, free = needed_gb(spec), free_gb()
+    if needed > free:
+        raise ModelUnavailable(
+            f"{spec.label} needs {needed:.0f} GB more on the disk of {constants.HF_HOME}, which has {free:.0f} GB "
+            "free: free some, or set HF_HOME to a folder on a larger disk, and try again."
+        )
+
+
 def fetch(spec: ModelSpec) -> None:
     """Download all that drawing with a model needs, with progress on the terminal. Raises ModelUnavailable."""
-    if kept_folder(spec).is_dir():
-        pass  # what it was made from is not needed any longer
-    elif spec.single_file:
-        file_of(spec)
-        small_files(spec.source)
-    elif not Path(spec.source).is_dir():
-        fetch_pipeline(spec)
+    if not kept_folder(spec).is_dir():  # else what it was made from is not needed any longer
+        if spec.single_file:
+            small_files(spec)
+            file_of(spec)
+        elif not Path(spec.source).is_dir():
+            fetch_pipeline(spec)
     for source in (spec.preview_vae, ENCODERS.get(spec.encoder, "")):
         if source and not Path(source).is_dir():
             _downloaded(replace(spec, source=source), ignore_patterns=["*.bin", "*.h5", "*.msgpack", "*.ckpt"])
@@ -85,23 +96,28 @@ def fetch(spec: ModelSpec) -> None:
 
 def fetch_pipeline(spec: ModelSpec) -> None:
     """Download what a pipeline is made of. Raises ModelUnavailable."""
+    small_files(spec)
+    require_room(spec)
     try:
         DiffusionPipeline.download(spec.source, variant=spec.variant or None)
     except (*FAILURES, RuntimeError) as error:  # the last is what hf_xet raises
         raise ModelUnavailable(why_not(spec, error)) from error
 
 
-def small_files(base: str) -> Path:
-    """The folder of a model without its weights: configurations, tokenizers, scheduler. Raises ModelUnavailable."""
-    if Path(base).is_dir():
-        return Path(base)
-    try:
-        return Path(snapshot_download(base, allow_patterns=SMALL_FILES))
-    except (*FAILURES, RuntimeError) as error:
+def small_files(spec: ModelSpec) -> Path:
+    """The folder of the spec's source without its weights: configurations, tokenizers, scheduler.
+
+    To be asked for before gigabytes are: what is gated, misspelt or incomplete shows here. Raises ModelUnavailable.
+    """
+    folder = folder_of(spec.source)  # without a look at the hub, as everywhere
+    if folder is None or (missing(folder, weights=False) and not Path(spec.source).is_dir()):
+        folder = _downloaded(spec, allow_patterns=SMALL_FILES)
+    if lacking := missing(folder, weights=False):
         raise ModelUnavailable(
-            f"The configuration of {base} could not be fetched: check the name, the network connection and, if it is "
-            "gated, that HF_TOKEN is of an account that accepted its licence, and try again."
-        ) from error
+            f"{spec.label} could not be loaded: {spec.source} has no {lacking}, or not all of it: name a folder or "
+            "repository in diffusers' layout."
+        )
+    return folder
 
 
 def file_of(spec: ModelSpec) -> Path:
@@ -115,6 +131,7 @@ def file_of(spec: ModelSpec) -> Path:
     source, pattern = spec.single_file_parts
     if path.is_absolute() or not pattern:
         raise ModelUnavailable(f"{spec.label} could not be loaded: there is no file {path}. Correct its name.")
+    require_room(spec)
     found = sorted(_downloaded(replace(spec, source=source), allow_patterns=[pattern]).glob(pattern))
     if len(found) != 1:
         raise ModelUnavailable(
@@ -145,6 +162,11 @@ def why_not(spec: ModelSpec, error: BaseException) -> str:
             f"{name}: there is no repository {spec.source}, or it is private. Correct its name, or put a token "
             "that may read it into HF_TOKEN in .env."
         )
+    if any(is_full(cause) for cause in causes):
+        return (
+            f"{name}: the disk of {constants.HF_HOME} is full. Free some space there, or set HF_HOME to a folder on a "
+            "larger disk, and try again: what was fetched so far is kept."
+        )
     if any(isinstance(cause, OFFLINE) for cause in causes):
         return (
             f"{name}: {spec.source} is not on this machine, and the network cannot be reached. Connect the machine and "
@@ -154,6 +176,12 @@ def why_not(spec: ModelSpec, error: BaseException) -> str:
         f"{name} from {spec.source}: check the folder, or the network connection and the Hugging Face token, "
         "and try again."
     )
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether it says that a disk is full: by its number, or in words where libraries in other languages pass it on."""
+    number = error.errno if isinstance(error, OSError) else None
+    return number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

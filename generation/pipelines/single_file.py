@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from transformers import CLIPTextModel, PreTrainedModel, T5EncoderModel
 
 from generation.errors import ModelUnavailable
-from generation.pipelines.loading import SMALL_FILES, small_files
+from generation.pipelines.loading import SMALL_FILES
 from generation.pipelines.quantization import LARGE_PARTS, need_bitsandbytes, written_once
 
 SHARD = "2GB"  # of weights in memory at once, and in one file of the folder
@@ -54,25 +54,27 @@ class Piece:
 
 def convert(
     file: Path,
-    base: Path | str,
+    base: Path,
     folder: Path,
     *,
+    changes: str = "",
     dtype: str = "bfloat16",
     quantize: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write the checkpoint `file` as `folder`, in diffusers' layout. A complete folder is left as it is.
 
-    `base` is a folder or a Hugging Face repository in that layout, of the same architecture: configurations,
-    tokenizers and scheduler come from it. With `quantize` the linear layers of the transformer and of T5 are NF4 (those
-    that are so in the file bit for bit); without, all is `dtype`, the name of a torch dtype. Calls
-    `on_progress(done, total)` after each tensor. Holds about 2 GB of weights in memory. Raises ModelUnavailable.
+    `base` is a folder in that layout, of the same architecture: configurations, tokenizers and scheduler come from it,
+    except for the settings that `changes`, a JSON file, has by the names of these files. With `quantize` the linear
+    layers of the transformer and of T5 are NF4 (those that are so in the file bit for bit); without, all is `dtype`,
+    the name of a torch dtype. Calls `on_progress(done, total)` after each tensor. Holds about 2 GB of weights in
+    memory. Raises ModelUnavailable.
     """
     try:
         with written_once(folder) as draft:
             if draft is not None:
                 with _opened(file) as checkpoint:
-                    _write(checkpoint, base, draft, getattr(torch, dtype), quantize, on_progress)
+                    _write(checkpoint, base, changes, draft, getattr(torch, dtype), quantize, on_progress)
     except (OSError, SafetensorError) as error:  # what the file itself is to blame for was found on opening it
         raise ModelUnavailable(
             f"{file.name} could not be written as {folder} ({error}): free some space there, or remove what is in the "
@@ -161,7 +163,8 @@ def _opened(file: Path) -> Iterator[Checkpoint]:
 
 def _write(
     checkpoint: Checkpoint,
-    base: Path | str,
+    base: Path,
+    changes: str,
     folder: Path,
     dtype: torch.dtype,
     quantize: bool,
@@ -170,11 +173,8 @@ def _write(
     """The whole folder. Everything that can be checked beforehand is."""
     if quantize or any(key.endswith(STATE) for key in checkpoint.keys):
         need_bitsandbytes(checkpoint.name)
-    small = _small_files(base)
-    plans = {part: _plan(checkpoint, part, small, base) for part in PARTS}
-    for path in (path for pattern in SMALL_FILES for path in small.glob(pattern)):
-        (folder / path.relative_to(small)).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, folder / path.relative_to(small))
+    _copy_small_files(base, folder, changes)
+    plans = {part: _plan(checkpoint, part, folder, base) for part in PARTS}
     steps = count(1)
     for part, plan in plans.items():
         for _ in _written(checkpoint, plan, folder / part, dtype, quantize and part in LARGE_PARTS):
@@ -182,16 +182,24 @@ def _write(
                 on_progress(next(steps), sum(map(len, plans.values())))
 
 
-def _small_files(base: Path | str) -> Path:
-    """The folder of the base; of a repository, one without the weights."""
-    folder = small_files(str(base))
+def _copy_small_files(base: Path, folder: Path, changes: str) -> None:
+    """All that the base has besides weights, and what is otherwise."""
     for name in ["model_index.json", *(f"{part}/config.json" for part in PARTS)]:
-        if not (folder / name).is_file():
+        if not (base / name).is_file():
             raise ModelUnavailable(f"{base} has no {name}: name a FLUX folder or repository in diffusers' layout.")
-    return folder
+    for path in (path for pattern in SMALL_FILES for path in base.glob(pattern)):
+        (folder / path.relative_to(base)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / path.relative_to(base))
+    try:
+        for name, settings in json.loads(Path(changes).read_text()).items() if changes else ():
+            (folder / name).write_text(json.dumps(json.loads((folder / name).read_text()) | settings, indent=2))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ModelUnavailable(
+            f"{changes} does not say, by file of {base}, which settings differ: correct it."
+        ) from error
 
 
-def _plan(checkpoint: Checkpoint, part: str, small: Path, base: Path | str) -> dict[str, Piece]:
+def _plan(checkpoint: Checkpoint, part: str, folder: Path, base: Path) -> dict[str, Piece]:
     """What each tensor of a part is made of. Raises ModelUnavailable unless all of it fits the base's model."""
 
     def unfit(what: str) -> ModelUnavailable:
@@ -201,7 +209,7 @@ def _plan(checkpoint: Checkpoint, part: str, small: Path, base: Path | str) -> d
         )
 
     prefix, kind = PARTS[part]
-    config = json.loads((small / part / "config.json").read_text())
+    config = json.loads((folder / part / "config.json").read_text())
     with torch.device("meta"):  # shapes without memory
         theirs = issubclass(kind, PreTrainedModel)  # of transformers
         model = kind(kind.config_class.from_dict(config)) if theirs else kind.from_config(config)

@@ -2,40 +2,70 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import NinjaAPI
-from ninja.errors import HttpError
+from ninja.errors import HttpError, ValidationError, ValidationErrorContext
+from ninja.parser import Parser
 from ninja.security import HttpBearer
 
 from generation import registry, spaces, wire
 from generation.errors import GenerationError
 from generation.manager import ModelManager
-from generation.server import schemas
-from generation.server.service import Full, Service, status_of
+from generation.server import door, schemas
+from generation.server.service import Full, Service, Stream, status_of
 from generation.types import GenerationRequest, ModelSpec, Vectors
 
 # How the predecessor's clients call the spaces; "text" is not steered.
 SPACES = {"latent": "latent", "pooled": "pooled_embed", "prompt": "prompt_embed"}
-PROBLEMS = frozenset({401, 409, 422, 429})
+PROBLEMS = frozenset({401, 409, 413, 422, 429})
+LINES = "application/x-ndjson"
+MOST_ERRORS = 10  # that one answer names
+MOST_MARKS = 20_000  # that begin an object, a list or a field; prompts may have some of their own
 
 
 class Token(HttpBearer):
     """A bearer token, where one is set; without one the service listens on this machine only (see its command)."""
 
     def __call__(self, request: HttpRequest) -> Any:
-        return super().__call__(request) if settings.IPO_GENERATION_TOKEN else "anyone"
+        return door.knows_token(request.headers.get("Authorization", "")) or None
 
-    def authenticate(self, request: HttpRequest, token: str) -> str | None:
-        right = secrets.compare_digest(token.encode(), settings.IPO_GENERATION_TOKEN.encode())
-        return "token" if right else None
+    def authenticate(self, request: HttpRequest, token: str) -> Any:
+        raise AssertionError("__call__ has the answer")
+
+
+class OnlyNumbers(Parser):
+    """Reads JSON whose bulk is numbers or base64: anything else of that size would become far larger in memory."""
+
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        if sum(map(request.body.count, (b"[", b"{", b":"))) > MOST_MARKS:
+            raise ValueError("There are too many objects.")
+        return super().parse_body(request)
+
+
+class Api(NinjaAPI):
+    def validation_error_from_error_contexts(
+        self, error_contexts: list[ValidationErrorContext[Any]]
+    ) -> ValidationError:
+        """The fields that do not fit, without what was sent: it may be long."""
+        errors = [context.pydantic_validation_error for context in error_contexts]
+        found = [one for error in errors for one in error.errors(include_context=False, include_input=False)]
+        for error in errors:
+            error.__traceback__ = None  # see `unreadable`
+        return ValidationError(
+            [
+                {"loc": ["body", *one["loc"]], "msg": one["msg"][:300], "type": one["type"]}
+                for one in found[:MOST_ERRORS]
+            ]
+        )
 
 
 service = Service(ModelManager(speedups=settings.IPO_SPEEDUPS))
-api = NinjaAPI(title="IPO generation service", version="1", auth=Token(), urls_namespace="generation")
+api = Api(title="IPO generation service", version="1", auth=Token(), urls_namespace="generation", parser=OnlyNumbers())
 
 
 @api.exception_handler(GenerationError)
@@ -49,16 +79,23 @@ def full(request: HttpRequest, error: Full) -> HttpResponse:
     return api.create_response(request, {"detail": "The queue is full: try again in a while."}, status=429)
 
 
+@api.exception_handler(ValidationError)
+def unreadable(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    # A frame of its traceback holds it, and what was sent: megabytes that would stay until the collector comes by.
+    error.__traceback__ = None
+    return api.create_response(request, {"detail": error.errors}, status=422)
+
+
 @api.get("/health", response=schemas.Health, auth=None)
 def health(request: HttpRequest) -> schemas.Health:
     key = service.manager.loaded or None
-    return schemas.Health(status="ok", model_loaded=key is not None, current_model=key)
+    return schemas.Health(status="healthy", model_loaded=key is not None, current_model=key)
 
 
 @api.get("/model", response={200: schemas.Model, 401: schemas.Problem})
 def model(request: HttpRequest) -> schemas.Model:
     key = service.manager.loaded or None
-    return schemas.Model(model_id=key, loaded=key is not None)
+    return schemas.Model(status="ok", model_id=key, loaded=key is not None)
 
 
 @api.get("/models", response={200: schemas.Models, 401: schemas.Problem})
@@ -67,8 +104,11 @@ def models(request: HttpRequest) -> schemas.Models:
 
 
 @api.post("/model", response={200: schemas.Loaded, PROBLEMS: schemas.Problem})
-def load(request: HttpRequest, choice: schemas.ModelChoice) -> schemas.Loaded:
+def load(request: HttpRequest, choice: schemas.ModelChoice) -> schemas.Loaded | StreamingHttpResponse:
+    """Who accepts application/x-ndjson hears every few seconds how far it is, in lines as /draw has them."""
     spec = _model(choice.model_id)
+    if LINES in request.headers.get("Accept", ""):
+        return _told(service.stream_loading(spec))
     with service.turn():
         service.load(spec)
     return schemas.Loaded(status="loaded", model_id=spec.key)
@@ -105,9 +145,10 @@ def batch(request: HttpRequest, asked: schemas.Batch) -> schemas.GeneratedBatch:
         "responses": {
             200: {
                 "description": "A line of JSON for each step ({step, steps}), {preview} now and then if asked for, at "
-                "last {images, seconds} or {detail, status}; {} where there is no news. Who closes the connection "
-                "stops the drawing before its next step.",
-                "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+                "last {images, seconds} or {detail, status}; {phase, done} (waiting, loading, drawing) at least every "
+                "5 s, where what is done grows as long as anything moves on. Who closes the connection stops the "
+                "drawing before its next step.",
+                "content": {LINES: {"schema": {"type": "string"}}},
             }
         }
     },
@@ -120,11 +161,13 @@ def draw(request: HttpRequest, asked: schemas.Draw) -> HttpResponse | StreamingH
         vectors = wire.to_vectors(asked.vectors, dimension)
     except ValueError as error:
         raise unfit("vectors", str(error)) from error
-    if len(vectors) > schemas.MOST_PICTURES:
-        raise unfit("vectors", f"must be {schemas.MOST_PICTURES} rows at most, there are {len(vectors)}.")
+    _check_size(asked.width, asked.height, len(vectors), "vectors")
     plain = {name: getattr(asked, name) for name in wire.PLAIN}
-    stream = service.stream(spec, GenerationRequest(vectors=vectors, **plain), with_previews=asked.previews)
-    return StreamingHttpResponse(stream, content_type="application/x-ndjson")  # which closes the stream at its end
+    return _told(service.stream(spec, GenerationRequest(vectors=vectors, **plain), with_previews=asked.previews))
+
+
+def _told(stream: Stream) -> StreamingHttpResponse:
+    return StreamingHttpResponse(stream, content_type=LINES)  # which closes the stream at its end
 
 
 def unfit(name: str, message: str) -> HttpError:
@@ -133,10 +176,11 @@ def unfit(name: str, message: str) -> HttpError:
 
 
 def _model(key: str) -> ModelSpec:
-    """Raises HttpError 422."""
-    if key not in settings.IPO_MODELS:
+    """By our key, or its id at Hugging Face. Raises HttpError 422."""
+    spec = registry.named(settings.IPO_MODELS, key)
+    if spec is None:
         raise unfit("model_id", f"There is no such model. Choose one of: {', '.join(settings.IPO_MODELS)}.")
-    return registry.get(settings.IPO_MODELS, key)
+    return spec
 
 
 def _loaded() -> ModelSpec:
@@ -151,10 +195,18 @@ def _check_sides(spec: ModelSpec, width: int, height: int) -> None:
             raise unfit(name, f"must be a multiple of {spec.side_step}, {spec.largest_side} at most, with {spec.key}.")
 
 
-def _request(spec: ModelSpec, asked: schemas.Drawing, embeddings: list[list[float]] | None) -> GenerationRequest:
+def _check_size(width: int, height: int, pictures: int, name: str) -> None:
+    """Raises HttpError 422 for more pictures of this size than one request may have."""
+    most = min(wire.MOST_PICTURES, wire.MOST_PIXELS // (width * height))
+    if pictures > most:
+        raise unfit(name, f"must be {most} rows at most with pictures of {width} x {height}, there are {pictures}.")
+
+
+def _request(spec: ModelSpec, asked: schemas.Drawing, embeddings: Sequence[Vectors] | None) -> GenerationRequest:
     """Raises HttpError 422 for what does not fit the model."""
     width, height = asked.width or spec.width, asked.height or spec.height
     _check_sides(spec, width, height)
+    _check_size(width, height, len(embeddings or [0]), "embeddings")
     seed = secrets.randbelow(2**32) if asked.seed is None else asked.seed
     if embeddings is None or asked.embedding_type == "text":
         # Not steered: the noise of the seed, one picture for each embedding that was given all the same.
@@ -179,12 +231,12 @@ def _request(spec: ModelSpec, asked: schemas.Drawing, embeddings: list[list[floa
     )
 
 
-def _vectors(dimension: int, embeddings: list[list[float]]) -> Vectors:
+def _vectors(dimension: int, embeddings: Sequence[Vectors]) -> Vectors:
     """float32 [n, dimension]. Raises HttpError 422."""
     for number, embedding in enumerate(embeddings):
         if len(embedding) != dimension:
             raise unfit("embedding", f"number {number} must have {dimension} numbers, it has {len(embedding)}.")
-    return np.array(embeddings, dtype=np.float32)
+    return np.stack(embeddings)
 
 
 def _since(began: float) -> int:

@@ -2,12 +2,45 @@
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from ninja import Field, Schema
+from pydantic import PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-MOST_PICTURES = 64  # of one request
+from generation.types import Vectors
+from generation.wire import MOST_PICTURES
+
 PROMPT_LIMIT = 4000
+LARGEST = 1e6  # number that steers
 
-Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e6, le=1e6)]
+
+def to_vector(numbers: Any) -> Vectors:
+    """A list of numbers as float32 [d]: one error for all of them, where pydantic would have one for each.
+
+    Raises PydanticCustomError, which unlike a ValueError does not live on in the answer with all that was sent.
+    """
+    try:
+        vector = np.array(numbers if isinstance(numbers, list) else None, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
+        vector = np.empty(())
+    if vector.ndim != 1 or not (np.abs(vector) <= LARGEST).all():  # which no NaN is
+        raise PydanticCustomError("numbers", f"must be a list of numbers from -{LARGEST:.0f} to {LARGEST:.0f}.")
+    return vector.astype(np.float32)
+
+
+def to_vectors(rows: Any) -> list[Vectors]:
+    """Raises PydanticCustomError."""
+    if not isinstance(rows, list) or not 1 <= len(rows) <= MOST_PICTURES:
+        raise PydanticCustomError("rows", f"must be a list of 1 to {MOST_PICTURES} lists of numbers.")
+    return [to_vector(row) for row in rows]
+
+
+NUMBER = {"type": "number", "minimum": -LARGEST, "maximum": LARGEST}
+ROW = {"type": "array", "items": NUMBER}
+ROWS = {"type": "array", "items": ROW, "minItems": 1, "maxItems": MOST_PICTURES}
+Row = Annotated[Any, PlainValidator(to_vector), WithJsonSchema(ROW)]
+Rows = Annotated[Any, PlainValidator(to_vectors), WithJsonSchema(ROWS)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Side = Annotated[int, Field(ge=64, le=4096)]
 Steps = Annotated[int, Field(ge=1, le=200)]
@@ -29,11 +62,11 @@ class Drawing(Schema):
 
 
 class Generate(Drawing):
-    embedding: list[Number] | None = None
+    embedding: Row | None = None
 
 
 class Batch(Drawing):
-    embeddings: list[list[Number]] = Field(min_length=1, max_length=MOST_PICTURES)
+    embeddings: Rows
 
 
 class Draw(Schema):
@@ -65,6 +98,7 @@ class Health(Schema):
 
 
 class Model(Schema):
+    status: str
     model_id: str | None
     loaded: bool
 

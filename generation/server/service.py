@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
@@ -16,9 +16,10 @@ from generation.types import GenerationRequest, ModelSpec, Picture, Pixels
 
 log = logging.getLogger(__name__)
 QUEUE = 8  # requests that draw or wait; more are turned away
-# Seconds after which a line without news is sent: who waits knows that the service lives, and the service that who
-# waits is still there.
+# Seconds after which a line is sent though there is no step to tell: who waits knows that the service lives and whether
+# anything moves on, and the service that who waits is still there.
 HEARTBEAT = 5.0
+LOOK_SECONDS = 0.5  # between two looks whether who waits for a turn is still there
 
 
 class Full(Exception):
@@ -37,7 +38,20 @@ class Service:
     manager: ModelManager = field(default_factory=ModelManager)
     chosen: ModelSpec | None = None  # by the last request that named a model; after a failure it is loaded again
     places: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(QUEUE))
+    moved: int = 0  # steps and loads so far, whoever they were for: who waits for a turn sees this grow
     _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def preload(self, spec: ModelSpec) -> None:
+        """Have a model loaded in a thread, before anybody asks for it."""
+
+        def load() -> None:
+            with self._turn:
+                try:
+                    self.load(spec)
+                except GenerationError as error:
+                    log.warning("%s could not be loaded at the start: %s", spec.key, error)
+
+        threading.Thread(target=load, name="preload", daemon=True).start()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -53,24 +67,45 @@ class Service:
         """Have a model loaded, in one's turn. Raises GenerationError."""
         self.manager.ensure_ready(spec)
         self.chosen = spec
+        self.moved += 1
 
     def draw(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
         """Of any size, in one's turn. Raises GenerationError."""
         self.load(spec)
-        return list(self.manager.generate_all(spec, request, spec.inference_batch))
+        counted = replace(request, on_step=lambda done, of: self._count())
+        return list(self.manager.generate_all(spec, counted, spec.inference_batch))
 
     def stream(self, spec: ModelSpec, request: GenerationRequest, *, with_previews: bool = False) -> "Stream":
         """Draw one forward pass in a thread that keeps its place until it is done or nobody waits. Raises Full."""
+
+        def draw(stream: Stream) -> dict[str, Any]:
+            def step(done: int, of: int) -> None:
+                self._count()
+                stream.step(done, of)
+
+            took: list[float] = []
+            followed = replace(
+                request,
+                on_step=step,
+                on_preview=stream.preview if with_previews else None,
+                on_drawn=took.append,
+                should_stop=stream.is_left,
+            )
+            stream.begin("drawing")
+            pictures = self.manager.generate(spec, followed)
+            return {"images": [wire.from_picture(picture) for picture in pictures], "seconds": sum(took)}
+
+        return self._told(spec, draw)
+
+    def stream_loading(self, spec: ModelSpec) -> "Stream":
+        """Have a model loaded in a thread, as `stream` draws. Raises Full."""
+        return self._told(spec, lambda stream: {"status": "loaded", "model_id": spec.key})
+
+    def _told(self, spec: ModelSpec, work: "Callable[[Stream], dict[str, Any]]") -> "Stream":
         self._take_place()
-        stream = Stream()
-        followed = replace(
-            request,
-            on_step=stream.step,
-            on_preview=stream.preview if with_previews else None,
-            should_stop=stream.is_left,
-        )
+        stream = Stream(self)
         try:
-            threading.Thread(target=self._draw_into, args=(stream, spec, followed), daemon=True).start()
+            threading.Thread(target=self._work, args=(stream, spec, work), daemon=True).start()
         except RuntimeError:  # no more threads: the place would be lost for good
             self.places.release()
             raise
@@ -80,15 +115,22 @@ class Service:
         if not self.places.acquire(blocking=False):
             raise Full
 
-    def _draw_into(self, stream: "Stream", spec: ModelSpec, request: GenerationRequest) -> None:
+    def _count(self) -> None:
+        self.moved += 1  # in one's turn: nobody else counts
+
+    def _work(self, stream: "Stream", spec: ModelSpec, work: "Callable[[Stream], dict[str, Any]]") -> None:
+        """Wait for the turn, load, work; the last line is what comes of it."""
         try:
-            with self._turn:
+            while not self._turn.acquire(timeout=LOOK_SECONDS):
                 if stream.is_left():
                     return
+            try:
+                stream.begin("loading")
                 self.load(spec)
-                took: list[float] = []
-                pictures = self.manager.generate(spec, replace(request, on_drawn=took.append))
-            stream.put({"images": [wire.from_picture(picture) for picture in pictures], "seconds": sum(took)})
+                last = work(stream)
+            finally:
+                self._turn.release()
+            stream.put(last)
         except Cancelled:
             log.info("Nobody waits any longer: stopped drawing with %s.", spec.key)
         except GenerationError as error:
@@ -103,15 +145,21 @@ class Service:
 
 
 class Stream:
-    """What is told while a request is drawn: a line for each step, then the pictures or the reason why not."""
+    """What is told while a request waits, loads and is drawn, line by line; then what comes of it, or why nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._phase = "waiting"
         self._lines: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
         self._left = threading.Event()
 
     def put(self, line: dict[str, Any] | None) -> None:
         """None is the end."""
         self._lines.put(line)
+
+    def begin(self, phase: str) -> None:
+        self._phase = phase
+        self.put(self._so_far())
 
     def step(self, done: int, of: int) -> None:
         self.put({"step": done, "steps": of})
@@ -128,12 +176,15 @@ class Stream:
         self._left.set()
 
     def __iter__(self) -> Iterator[bytes]:
-        """Lines of JSON, an empty one where there was no news for some seconds."""
+        """Lines of JSON, one at least every few seconds."""
         while True:
             try:
                 line = self._lines.get(timeout=HEARTBEAT)
             except Empty:
-                line = {}
+                line = self._so_far()
             if line is None:
                 return
             yield json.dumps(line).encode() + b"\n"
+
+    def _so_far(self) -> dict[str, Any]:
+        return {"phase": self._phase, "done": self._service.moved}

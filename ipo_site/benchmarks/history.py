@@ -17,6 +17,7 @@ from django.db import connection
 from django.db.models import Max, Model
 from django.utils import timezone
 
+from generation import images
 from ipo_site.middleware import local_user
 from preferences import counts, services
 from preferences.models import (
@@ -133,7 +134,7 @@ def fill(size: Size) -> None:
         )
         cursor.execute(
             "INSERT INTO preferences_ratedcandidate (rating_id, candidate_id, value)"
-            f" SELECT {FAR} + c.id, c.id, CASE WHEN c.id % 3 = 0 THEN 1 ELSE -1 END {unrated}"
+            f" SELECT {FAR} + c.id, c.id, CASE WHEN c.slot % 3 = 0 THEN -1 ELSE 1 END {unrated}"
         )
         _copy(
             cursor,
@@ -158,9 +159,11 @@ def fill(size: Size) -> None:
 
 def write_files(pictures: int) -> None:
     """The files of a batch; all batches have the same."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    encoded = images.encode(noise)
     for slot in range(1, pictures + 1):
-        for kind in ("png", "webp"):
-            default_storage.save(f"{slot}.{kind}", ContentFile(bytes(10_000)))
+        default_storage.save(f"{slot}.png", ContentFile(encoded.png))
+        default_storage.save(f"{slot}.webp", ContentFile(encoded.thumbnail))
 
 
 def _play(pictures: int) -> Session:
@@ -215,7 +218,7 @@ def _redrawn(cursor: Any, session: str, batch: int, attempts: int) -> None:
 
 def _copy(cursor: Any, model: type[Model], source: str, **columns: str) -> None:
     """Insert rows of a table `t` of its own, with some columns changed; those that are added later come along."""
-    fields = [field.column for field in model._meta.local_concrete_fields]
+    fields = [str(field.column) for field in model._meta.local_concrete_fields]
     if "id" not in columns:
         fields.remove("id")
     names = ", ".join(f'"{name}"' for name in fields)

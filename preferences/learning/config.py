@@ -18,15 +18,28 @@ class LearningConfig:
     xgboost_trees: int = 50
     xgboost_depth: int = 8
     xgboost_learning_rate: float = 0.1
+    xgboost_subsample: float = 1.0
+    xgboost_colsample_bytree: float = 1.0
+    xgboost_min_child_weight: float = 1.0
+    xgboost_gamma: float = 0.0
+    xgboost_reg_lambda: float = 1.0
     optim_steps: int = 100
     optim_seconds: float = 5.0  # a climb that takes longer stops where it is
     step_size: float  # length of one optimiser step
+    momentum: float = 0.9  # SPSA: the share of its last direction that a step keeps
     draws: int = 1  # pictures drawn for each that is shown: choosing among them lets candidates be bolder
     max_dist: float  # trust radius around the start, 0 = none
     start_radius: float  # how far Random lies from the anchor; other starts scatter by a third of it
 
     def __post_init__(self) -> None:
-        for name in ("draws", "xgboost_trees", "xgboost_depth", "xgboost_learning_rate"):
+        for name in (
+            "draws",
+            "xgboost_trees",
+            "xgboost_depth",
+            "xgboost_learning_rate",
+            "xgboost_subsample",
+            "xgboost_colsample_bytree",
+        ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
         for name in (
@@ -35,6 +48,10 @@ class LearningConfig:
             "optim_steps",
             "optim_seconds",
             "step_size",
+            "momentum",
+            "xgboost_min_child_weight",
+            "xgboost_gamma",
+            "xgboost_reg_lambda",
             "max_dist",
             "start_radius",
         ):

@@ -146,6 +146,16 @@ class Feedback:
                 found[row] = max(found[row], judgment.moment)
         return found
 
+    @cached_property
+    def pointing_moments(self) -> frozenset[int]:
+        """The moments that say where to go: something was liked in them, or was middling beside what was bad."""
+        votes: dict[int, set[float]] = {}
+        for judgment in self.judgments:
+            votes.setdefault(judgment.moment, set()).update(vote for _, vote in judgment.votes())
+        return frozenset(
+            moment for moment, said in votes.items() if said and (max(said) > 0 or max(said) == 0 > min(said))
+        )
+
     @property
     def good(self) -> np.ndarray:
         """Which rows are rather good than bad [rows], bool."""

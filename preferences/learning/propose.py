@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from preferences.learning.breeding import breed_in
 from preferences.learning.config import LearningConfig
 from preferences.learning.evaluation import held_out_accuracy
+from preferences.learning.evidence import reason_to_widen, widen
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Floats, Geometry, Shell, Vectors, checked_rows
 from preferences.learning.optimisers import OPTIMISERS
@@ -30,6 +31,7 @@ class Proposal:
     distances: Floats  # [n] from the anchor, in the geometry's unit
     explored: bool  # true when no model could be fitted
     note: str  # one sentence for the user
+    reason: str  # why it is as wide as a first batch: a reason of evidence.py, or empty
     metrics: dict[str, float]
     model: ValueModel | None  # the fitted model; None while exploring
 
@@ -72,28 +74,33 @@ def propose(
     try:
         model = kind().fit(feedback, config, previous if isinstance(previous, kind) else None)
         note = f"The {model.label} model learned from {feedback}."
-    except CannotFit as reason:
-        model, note = None, f"Exploring: {reason}"
+    except CannotFit as why:
+        model, note = None, f"Exploring: {why}"
     seconds = time.perf_counter() - began
 
     start = config.start
     if start in NEEDS_GOOD and not good.any():
         start = "random"
         note = f"{note.removesuffix('.')}, and until there is a good one the start is Random."
-    vectors = STARTS[start](X[good], anchor, geometry, config, rng, n)
-    if model is not None:
-        vectors = OPTIMISERS[optimiser](model, vectors, anchor, geometry, config, rng)
-    if parents is not None and len(parents) and config.draws > 1:
-        reach = scatter(len(set(feedback.moments)), config)
-        vectors = breed_in(vectors, parents, geometry, reach, rng)
+    reason = reason_to_widen(feedback)
+    if reason:
+        vectors = widen(feedback, anchor, geometry, config, rng, n)
+    else:
+        vectors = STARTS[start](X[good], anchor, geometry, config, rng, n)
+        if model is not None:
+            vectors = OPTIMISERS[optimiser](model, vectors, anchor, geometry, config, rng)
+        if parents is not None and len(parents) and config.draws > 1:
+            reach = scatter(len(feedback.pointing_moments), config)
+            vectors = breed_in(vectors, parents, geometry, reach, rng)
 
     counts = {
         "rows": float(len(X)),
         "good": float(good.sum()),
         "bad": float(bad.sum()),
-        "seconds_fit": seconds,
+        "judgments": float(len(feedback.judgments)),
     }
     if model is not None:
+        counts["seconds_fit"] = seconds
         accuracy = held_out_accuracy(kind, feedback, config, SECONDS_TO_FIT - seconds)
         counts |= model.metrics() | ({"held_out_accuracy": accuracy} if np.isfinite(accuracy) else {})
     return Proposal(
@@ -102,6 +109,7 @@ def propose(
         distances=geometry.distance(vectors, anchor),
         explored=model is None,
         note=note,
+        reason=reason,
         metrics=counts,
         model=model,
     )

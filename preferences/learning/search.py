@@ -19,6 +19,11 @@ SPACE: dict[str, IntDistribution | FloatDistribution] = {
     "xgboost_trees": IntDistribution(10, 300, log=True),
     "xgboost_depth": IntDistribution(1, 10),
     "xgboost_learning_rate": FloatDistribution(0.01, 0.5, log=True),
+    "xgboost_subsample": FloatDistribution(0.5, 1),
+    "xgboost_colsample_bytree": FloatDistribution(0.05, 1, log=True),
+    "xgboost_min_child_weight": FloatDistribution(0.1, 10, log=True),
+    "xgboost_gamma": FloatDistribution(0, 5),
+    "xgboost_reg_lambda": FloatDistribution(0.01, 100, log=True),
 }
 TINY = 1e-6
 
@@ -41,8 +46,9 @@ def next_trial(feedback: Feedback, config: LearningConfig, tried: Sequence[Trial
     sampler = optuna.samplers.TPESampler(seed=seed + len(tried))
     study = optuna.create_study(sampler=sampler)
     for trial in tried:
-        if all(where.low <= trial.settings[name] <= where.high for name, where in SPACE.items()):
-            known = optuna.create_trial(params=trial.settings, distributions=dict(SPACE), value=trial.loss)
+        params = present | trial.settings
+        if all(where.low <= params[name] <= where.high for name, where in SPACE.items()):
+            known = optuna.create_trial(params=params, distributions=dict(SPACE), value=trial.loss)
             study.add_trial(known)
     settings = study.ask(dict(SPACE)).params if tried else present
     return Trial(settings, later_loss(feedback, replace(config, **settings)))

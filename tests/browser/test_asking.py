@@ -44,6 +44,17 @@ def test_the_form_shows_what_the_value_model_listens_to(page, live_server, tiny_
         expect(page.get_by_label(name, exact=True)).to_be_hidden()
 
 
+def test_momentum_is_shown_for_the_optimiser_that_has_it(page, live_server, tiny_model):
+    page.goto(live_server.url)
+    page.get_by_text("Advanced", exact=True).click()
+    momentum = page.get_by_label("Momentum", exact=True)
+    expect(momentum).to_be_hidden()
+    page.get_by_role("combobox", name="Optimiser", exact=True).select_option(label="Grad (SPSA)")
+    expect(momentum).to_be_visible()
+    page.get_by_role("combobox", name="Value model", exact=True).select_option(label="Gaussian")
+    expect(momentum).to_be_hidden()  # it has no optimiser to choose
+
+
 def test_stars_by_mouse_and_key(page, live_server, workers):
     workers.start("gpu")
     start(page, live_server, "1 to 5 stars")

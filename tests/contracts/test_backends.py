@@ -4,7 +4,6 @@ import json
 import time
 from dataclasses import replace
 
-import httpx2
 import numpy as np
 import pytest
 
@@ -14,6 +13,7 @@ from generation.backends.local import LocalBackend
 from generation.backends.remote import RemoteBackend
 from generation.errors import Cancelled, GenerationError, ModelUnavailable, ServerUnavailable
 from generation.types import Picture
+from tests import hostile
 from tests.generation.requests import pixels, request_for
 
 
@@ -84,21 +84,14 @@ def test_nobody_there_a_stranger_and_a_wrong_token(generation_server, spec):
         RemoteBackend(url, token).ensure_ready(replace(spec, key="dall-e"))
 
 
-def answering(content: bytes, kind: str) -> RemoteBackend:
-    """A backend whose far side says this to whatever it is asked."""
-    backend = RemoteBackend("http://far.example")
-    answer = httpx2.Response(200, content=content, headers={"Content-Type": kind})
-    backend._client = httpx2.Client(base_url=backend.url, transport=httpx2.MockTransport(lambda request: answer))
-    return backend
-
-
 def test_previews_are_passed_on(spec):
-    pixels = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
+    pixels = np.arange(2 * 64 * 64 * 3).astype(np.uint8).reshape(2, 64, 64, 3)
     pictures = [wire.from_picture(Picture(one)) for one in pixels]
     lines = [{"step": 1, "steps": 3}, {}, {"preview": pictures}, {"images": pictures, "seconds": 0.1}]
-    backend = answering(b"\n".join(json.dumps(line).encode() for line in lines), "application/x-ndjson")
     seen: list[np.ndarray] = []
-    drawn = backend.generate(spec, request_for(spec, n=2, on_preview=lambda first, shown: seen.extend(shown)))
+    with hostile.server(hostile.saying(b"\n".join(json.dumps(line).encode() for line in lines))) as url:
+        request = request_for(spec, n=2, on_preview=lambda first, shown: seen.extend(shown))
+        drawn = RemoteBackend(url).generate(spec, request)
     assert np.array_equal(np.stack(seen), pixels)
     assert np.array_equal(np.stack([picture.pixels for picture in drawn]), pixels)
 
@@ -113,8 +106,8 @@ def test_previews_are_passed_on(spec):
     ],
 )
 def test_answers_that_are_none(spec, content, kind, sentence):
-    with pytest.raises(GenerationError, match=sentence):
-        answering(content, kind).generate(spec, request_for(spec))
+    with hostile.server(hostile.saying(content, kind)) as url, pytest.raises(GenerationError, match=sentence):
+        RemoteBackend(url).generate(spec, request_for(spec))
 
 
 @pytest.mark.parametrize("address", ["gpu-box:8580", "http://\u2603.", "ftp://box"])

@@ -1,15 +1,24 @@
-"""The far side: a hub of models as huggingface_hub speaks with one, over HTTP, for one repository that is a folder."""
+"""The far side: a hub of models as huggingface_hub speaks with one, over HTTP, for repositories that are folders."""
 
 import hashlib
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 COMMIT = "0" * 39 + "1"
+
+
+@dataclass
+class Hub:
+    """Where it answers, and the files (owner/name/path) that it gave out, in their order."""
+
+    address: str = ""
+    sent: list[str] = field(default_factory=list)
 
 
 @contextmanager
@@ -18,28 +27,43 @@ def serving(name: str, folder: Path, gated: bool = False, cut: bool = False) -> 
 
     If it is gated, nobody may have its files; if it cuts, large ones end in the middle.
     """
+    with serving_all({name: folder}, gated=[name] if gated else [], cut=cut) as hub:
+        yield hub.address
 
-    class Hub(BaseHTTPRequestHandler):
+
+@contextmanager
+def serving_all(
+    repositories: Mapping[str, Path], gated: Container[str] = (), token: str = "", cut: bool = False
+) -> Iterator[Hub]:
+    """A hub of these repositories; files of those that are gated are for who has the token, if there is one."""
+    found = Hub()
+
+    class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
             self.do_GET()
 
         def do_GET(self) -> None:
-            path = self.path.split("?")[0]
-            if path.startswith(f"/api/models/{name}"):
+            path = self.path.split("?")[0].removeprefix("/api/models/").removeprefix("/")
+            name = "/".join(path.split("/")[:2])
+            rest = path.removeprefix(f"{name}/")
+            folder = repositories.get(name)
+            if folder is None:
+                return self.answer(404, b"", {"X-Error-Code": "RepoNotFound"})
+            if self.path.startswith("/api/models/"):  # anybody may know what is in a gated repository
                 files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
                 paths = {str(file.relative_to(folder)): file.stat().st_size for file in files}
                 about: object = {"id": name, "sha": COMMIT, "siblings": [{"rfilename": path} for path in paths]}
-                if "/tree/" in path:
+                if rest.startswith("tree/"):
                     about = [{"type": "file", "path": one, "size": size, "oid": one} for one, size in paths.items()]
                 return self.answer(200, json.dumps(about).encode(), {"Content-Type": "application/json"})
-            file = folder / path.removeprefix(f"/{name}/resolve/").partition("/")[2]
-            if not path.startswith(f"/{name}/resolve/"):
-                return self.answer(404, b"", {"X-Error-Code": "RepoNotFound"})
-            if gated:
-                return self.answer(403, b"", {"X-Error-Code": "GatedRepo"})
+            if name in gated and not (token and self.headers.get("Authorization") == f"Bearer {token}"):
+                return self.answer(403 if "Authorization" in self.headers else 401, b"", {"X-Error-Code": "GatedRepo"})
+            file = folder / rest.removeprefix("resolve/").partition("/")[2]
             if not file.is_file():
                 return self.answer(404, b"", {"X-Error-Code": "EntryNotFound"})
             content = file.read_bytes()
+            if self.command == "GET":
+                found.sent.append(f"{name}/{file.relative_to(folder)}")
             etag = f'"{hashlib.sha256(content).hexdigest()}"'
             return self.answer(200, content, {"ETag": etag, "X-Repo-Commit": COMMIT})
 
@@ -57,10 +81,11 @@ def serving(name: str, folder: Path, gated: bool = False, cut: bool = False) -> 
         def log_message(self, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
+        found.address = f"http://127.0.0.1:{server.server_port}"
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield found
         finally:
             server.shutdown()
 

@@ -147,17 +147,3 @@ def test_what_cannot_be_done_is_an_error_with_a_remedy(manager, spec):
         manager.ensure_ready(replace(spec, hidden_size=17))
     with pytest.raises(ModelUnavailable, match="its entry says 77 of 16"):
         manager.ensure_ready(replace(spec, prompt_tokens=77))
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}', '{"a": {"colour": "red"}}', '{"a": {}}'])
-def test_extra_models_that_cannot_be_read(text):
-    with pytest.raises(ValueError, match="IPO_EXTRA_MODELS"):
-        registry.parse_extra(text)
-
-
-def test_an_unknown_encoder_is_named():
-    with pytest.raises(ValueError, match="no encoder “pocket”"):
-        registry.parse_extra(
-            '{"a": {"label": "A", "source": "x", "family": "stable_diffusion", "dtype": "float32", "width": 64,'
-            ' "height": 64, "steps": 1, "guidance": 0, "hidden_size": 16, "example_prompt": "a", "encoder": "pocket"}}'
-        )

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,30 @@ def test_company_does_not_change_a_vector(folder: Path) -> None:
     np.testing.assert_allclose(
         encoder.embed_texts(["snow", "a house with pines at night"])[0], encoder.embed_texts(["snow"])[0], atol=1e-5
     )
+
+
+def test_pictures_need_no_tokenizer(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    for file in tmp_path.glob("tokenizer*"):
+        file.unlink()
+    encoder = Siglip.load(str(tmp_path))
+    assert encoder.embed_images([noise(64, 64)]).shape == (1, 96)
+    with pytest.raises(ModelUnavailable, match="check the folder"):
+        encoder.embed_texts(["snow"])
+
+
+def test_weights_that_give_no_numbers_are_one_sentence(folder: Path) -> None:
+    encoder = Siglip.load(str(folder))
+    encoder.model.vision_model.post_layernorm.weight.data.fill_(float("nan"))
+    with pytest.raises(ModelUnavailable, match="weights are damaged"):
+        encoder.embed_images([noise(64, 64)])
+
+
+def test_damaged_weights_are_one_sentence(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "model.safetensors").write_bytes(b"x" * 100)
+    with pytest.raises(ModelUnavailable, match="check the folder"):
+        Siglip.load(str(tmp_path))
 
 
 def test_missing_weights_are_one_sentence_with_a_remedy(tmp_path: Path) -> None:

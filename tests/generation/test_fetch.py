@@ -26,12 +26,39 @@ print(sum(picture.pixels is not None for picture in ModelManager().generate(spec
 """
 
 
+LOOK = """
+import django; django.setup()
+from django.conf import settings
+from generation import installed
+print(installed.look(settings.IPO_MODELS["far"]).place)
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("hub")
     build_pipeline(TINY, seed=0).save_pretrained(folder, safe_serialization=True)
     (folder / "all_in_one.safetensors").write_bytes(b"x" * 1000)  # what diffusers does not need
     return folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_disk_that_fills_up_says_so_and_nothing_looks_complete(folder, python, tmp_path):
+    place = tmp_path / "huggingface"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "small", str(place)], check=False)
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        with hub.serving(NAME, folder) as address:
+            full = python(address, "manage.py", "fetch_models", "far")
+        assert full.returncode == 1
+        assert f"the disk of {place} is full. Free some space there, or set HF_HOME" in full.stderr
+        with hub.serving(NAME, folder) as address:
+            looked = python(address, "-c", LOOK)
+        assert looked.stdout.strip() == "None", looked.stderr
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.fixture

@@ -9,14 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from diffusers import AutoencoderKL, FluxTransformer2DModel
+from transformers import T5Config, T5EncoderModel
 
 from generation import spaces
 from generation.backends.local import LocalBackend
 from generation.errors import GenerationError, ModelUnavailable
 from generation.installed import kept_folder
 from generation.manager import ModelManager
-from generation.pipelines.flux import Flux
+from generation.pipelines.flux import PROMPTS, Flux
+from generation.registry import BUILTIN
 from generation.types import ModelSpec
+from ipo_site.benchmarks.speed import full_size
 from tests.generation import tiny_flux
 from tests.generation.requests import pixels, request_for
 
@@ -83,7 +87,7 @@ def test_nf4_quantises_the_transformer_and_t5_and_little_else(spec, bitsandbytes
     flux = Flux.load(replace(spec, quantization="nf4"), "cpu")
     parts = {
         name: sum(isinstance(one, Linear4bit) for one in part.modules())
-        for name, part in flux.pipe.components.items()
+        for name, part in (flux.pipe.components | {"text_encoder_2": flux.t5}).items()
         if isinstance(part, torch.nn.Module)
     }
     assert {name for name, count in parts.items() if count} == {"transformer", "text_encoder_2"}
@@ -92,6 +96,79 @@ def test_nf4_quantises_the_transformer_and_t5_and_little_else(spec, bitsandbytes
     four_bits = np.stack([picture.pixels for picture in flux.generate(request)]).astype(int)
     full = np.stack([picture.pixels for picture in whole.generate(request)]).astype(int)
     assert 0 < np.abs(four_bits - full).mean() < np.abs(full[0] - full[1]).mean()  # the same picture, a little off
+
+
+def test_t5_is_there_only_while_a_prompt_is_read(spec, monkeypatch):
+    flux = Flux.load(spec, "cpu")
+    read: list[str] = []
+    encode = flux.pipe.encode_prompt
+
+    def spy(prompt, **options):
+        if prompt is not None:  # the pipeline itself asks again, with the embeddings
+            assert flux.pipe.text_encoder_2 is flux.t5
+            read.append(prompt)
+        return encode(prompt, **options)
+
+    monkeypatch.setattr(flux.pipe, "encode_prompt", spy)
+    first = pixels_of(flux, "a sea")
+    assert flux.pipe.text_encoder_2 is None
+    other = pixels_of(flux, "a hill")
+    assert not np.array_equal(first, other)
+    assert np.array_equal(pixels_of(flux, "a sea"), first)  # two sessions in turn read their prompts once each
+    assert read == ["a sea", "a hill"]
+    for number in range(PROMPTS):
+        pixels_of(flux, f"prompt {number}")
+    assert np.array_equal(pixels_of(flux, "a sea"), first)
+    assert read[-1] == "a sea"  # the oldest was forgotten
+    monkeypatch.setattr(flux.pipe, "encode_prompt", lambda *args, **options: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        pixels_of(flux, "a new one")
+    assert flux.pipe.text_encoder_2 is None  # also after a failure
+
+
+def test_where_there_is_no_room_the_transformer_leaves_for_t5(spec, monkeypatch):
+    """As on a full card: "meta" stands for it, the one other place that every torch has."""
+    flux = Flux.load(spec, "cpu")
+    moves: list[tuple[str, str]] = []
+    for name, part in (("transformer", flux.pipe.transformer), ("t5", flux.t5)):
+        monkeypatch.setattr(part, "to", lambda place, name=name, part=part: moves.append((name, str(place))) or part)
+    monkeypatch.setattr(type(flux.pipe), "device", property(lambda pipe: torch.device("cuda")))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    for free, expected in (
+        (0, [("transformer", "cpu"), ("t5", "cuda"), ("t5", "cpu"), ("transformer", "cuda")]),
+        (10**12, [("t5", "cuda"), ("t5", "cpu")]),
+    ):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 10**12))
+        moves.clear()
+        with flux._reading():
+            assert flux.pipe.text_encoder_2 is flux.t5
+        assert moves == expected
+
+
+def four_bit_bytes(module: torch.nn.Module, spared: tuple[str, ...] = ()) -> float:
+    """Half a byte for each weight of a linear layer, 4 bytes for each 64 of them; 2 for all other numbers."""
+    linear = {
+        f"{name}.weight"
+        for name, layer in module.named_modules()
+        if isinstance(layer, torch.nn.Linear) and name.rpartition(".")[2] not in spared
+    }
+    return sum(one.numel() * (0.5 + 4 / 64 if name in linear else 2) for name, one in module.named_parameters())
+
+
+def test_flux_in_four_bits_fits_a_card_of_12_gb():
+    with torch.device("meta"):
+        t5 = T5EncoderModel(T5Config(vocab_size=32128, d_kv=64, **full_size.FLUX["text_encoder_2"]))
+        transformer = FluxTransformer2DModel(guidance_embeds=True)
+        small = 2 * sum(p.numel() for p in AutoencoderKL(**full_size.FLUX["vae"]).parameters()) + 2 * 123e6  # and CLIP
+    siglip = 4 * 203e6
+    loading = (four_bit_bytes(transformer) + four_bit_bytes(t5, ("wo",)) + small) / 1e9
+    drawing = (four_bit_bytes(transformer) + small + siglip) / 1e9
+    assert 11.0 < loading < BUILTIN["flux-schnell-nf4"].memory_gb < 12.0
+    assert drawing < 8.1  # and T5's 4.3 GB would not fit beside it and the activations
+
+
+def pixels_of(flux: Flux, prompt: str) -> np.ndarray:
+    return np.stack([picture.pixels for picture in flux.generate(request_for(flux.spec, prompt=prompt))])
 
 
 def drawn(flux: Flux) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What of the models is on this machine: whole or in part, in a folder, in the cache, as one file, kept."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -23,7 +24,11 @@ def test_the_bundled_model_is_there_and_what_was_not_fetched_is_not(monkeypatch,
     assert 0.005 < found.gigabytes < 0.05
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     for key in ("flux-dev", "flux-dev-nf4", "flux-schnell-nf4"):
-        assert installed.look(registry.BUILTIN[key]) == installed.Installed(registry.BUILTIN[key], None)
+        found = installed.look(registry.BUILTIN[key])
+        assert found == installed.Installed(registry.BUILTIN[key], None, has_encoder=False, has_previews=False)
+        assert (
+            found.without == "its image encoder google/siglip-base-patch16-224 and madebyollin/taef1 for its previews"
+        )
 
 
 @pytest.mark.parametrize("part", ["transformer", "text_encoder", "text_encoder_2", "vae"])
@@ -36,7 +41,25 @@ def test_a_folder_without_the_weights_of_one_part_is_not_installed(folder, part)
     hidden.rename(weights)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "scheduler/scheduler_config.json",
+        "tokenizer/tokenizer.json",
+        "tokenizer_2/tokenizer_config.json",
+        "vae/config.json",
+    ],
+)
+def test_nor_is_one_without_a_small_file(folder, file):
+    spec = tiny_flux.spec(str(folder))
+    (folder / file).rename(folder / "hidden")
+    assert installed.look(spec).place is None
+    assert installed.missing(folder, weights=False) == file.partition("/")[0]
+    (folder / "hidden").rename(folder / file)
+    assert installed.look(spec).place == folder
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"vae": []}'])
 def test_a_damaged_index_is_not_installed(text, tmp_path):
     (tmp_path / "model_index.json").write_text(text)
     assert installed.look(tiny_flux.spec(str(tmp_path))).place is None
@@ -74,6 +97,26 @@ def _in(cache):
     from huggingface_hub import try_to_load_from_cache
 
     return lambda repository, name: try_to_load_from_cache(repository, name, cache_dir=cache)
+
+
+def test_a_single_file_needs_the_small_files_of_its_base(folder, tmp_path):
+    file, base = tmp_path / "flux.safetensors", tmp_path / "base"
+    shutil.copytree(folder, base, ignore=shutil.ignore_patterns("*.safetensors"))
+    file.touch()
+    spec = replace(tiny_flux.spec(str(base)), single_file=str(file))
+    assert installed.look(spec).place == file
+    shutil.rmtree(base / "tokenizer_2")
+    assert installed.look(spec).place is None
+    changed = replace(spec, changes=str(registry.SCHNELL))
+    assert installed.kept_folder(changed) != installed.kept_folder(spec)
+
+
+def test_what_only_accompanies_a_model_is_told_apart(folder, tmp_path):
+    spec = replace(tiny_flux.spec(str(folder)), encoder="pocket-siglip", preview_vae=str(tmp_path))
+    found = installed.look(spec)
+    assert found.place == folder
+    assert (found.has_encoder, found.has_previews) == (True, False)
+    assert found.without == f"{tmp_path} for its previews"
 
 
 def test_what_is_kept_counts_also_when_its_source_has_gone(folder, tmp_path):

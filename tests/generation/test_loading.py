@@ -1,9 +1,12 @@
 """Why weights cannot be read: one sentence with a remedy for each cause, however deep it is hidden."""
 
+import errno
+import os
 from dataclasses import replace
 
 import httpx2
 import pytest
+from huggingface_hub import constants
 from huggingface_hub.errors import (
     GatedRepoError,
     LocalEntryNotFoundError,
@@ -11,9 +14,10 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
-from generation import registry
+from generation import installed, registry
 from generation.bundled.architecture import TINY, build_pipeline
 from generation.errors import ModelUnavailable
+from generation.pipelines import loading
 from generation.pipelines.loading import why_not
 from generation.pipelines.stable_diffusion import StableDiffusion
 from generation.types import ModelSpec
@@ -39,6 +43,9 @@ def hidden(cause: Exception) -> OSError:
         (OfflineModeIsEnabled("offline"), "network cannot be reached"),
         (ConnectionError("refused"), "network cannot be reached"),
         (PermissionError("no"), "check the folder"),
+        (OSError(errno.ENOSPC, "full"), "is full. Free some space there, or set HF_HOME"),
+        (OSError(errno.EDQUOT, "quota"), "is full. Free some space there, or set HF_HOME"),
+        (RuntimeError("Data processing error: I/O error: No space left on device (os error 28)"), "is full."),
     ],
 )
 def test_each_cause_has_its_remedy(cause, remedy):
@@ -46,6 +53,30 @@ def test_each_cause_has_its_remedy(cause, remedy):
     assert remedy in sentence
     assert SPEC.label in sentence
     assert "Traceback" not in sentence
+
+
+@pytest.mark.parametrize("key", ["sd-turbo", "flux-dev", "flux-schnell-nf4"])
+def test_what_the_disk_has_no_room_for_is_refused_before_it_is_fetched(key, monkeypatch):
+    spec = registry.BUILTIN[key]
+    monkeypatch.setattr(loading, "free_gb", lambda: 2.0)
+    monkeypatch.setattr(loading, "small_files", lambda spec: spec)
+    monkeypatch.setattr(loading, "snapshot_download", lambda *args, **options: pytest.fail("it was fetched"))
+    monkeypatch.setattr(loading.DiffusionPipeline, "download", lambda *args, **options: pytest.fail("it was fetched"))
+    with pytest.raises(ModelUnavailable, match=r"needs \d+ GB more on the disk of .*, which has 2 GB free: free some"):
+        loading.fetch(spec)
+
+
+def test_what_is_here_already_needs_no_room(monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    dev = registry.BUILTIN["flux-dev-nf4"]
+    assert installed.needed_gb(dev) == pytest.approx(12.1 + 11.5)
+    begun = tmp_path / "models--lllyasviel--flux1-dev-bnb-nf4" / "blobs" / "abc.incomplete"
+    begun.parent.mkdir(parents=True)
+    begun.write_bytes(b"")
+    os.truncate(begun, 5_000_000_000)  # sparse: a download that was cut off, and goes on from there
+    assert installed.needed_gb(dev) == pytest.approx(12.1 + 11.5 - 5)
+    assert installed.needed_gb(registry.BUILTIN["pocket-landscapes"]) == 0
+    assert installed.free_gb() > 0
 
 
 def test_a_gated_repository_names_licence_and_variable():

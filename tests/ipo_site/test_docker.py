@@ -11,7 +11,7 @@ import pytest
 import redis
 import yaml
 
-from ipo_site import embedded, programs
+from ipo_site import checks, embedded, env, programs
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -64,6 +64,31 @@ def test_the_settings_read_what_the_file_sets():
         [sys.executable, "-c", code], cwd=ROOT, env=os.environ | urls, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["/postgres", "redis+socket:///redis/redis.sock?virtual_host=0"]
+
+
+@pytest.mark.parametrize("service", ["app", "server"])
+def test_a_token_of_the_shell_or_of_the_file_gets_in(service):
+    environment = SERVICES[service]["environment"]
+    for name in ("HF_TOKEN", "HUGGINGFACE_HUB_TOKEN"):
+        assert environment[name] == f"${{{name}:-}}"
+    # What neither has is empty there, and an empty one does not hide the other.
+    code = "from ipo_site import env; import os; print(os.environ['HF_TOKEN'])"
+    given = os.environ | {"HF_TOKEN": "", "HUGGINGFACE_HUB_TOKEN": "hf_other"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=given, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "hf_other"
+
+
+def test_a_socket_without_a_role_is_one_sentence():
+    """In a container libpq would take the name of its user, and the app would start for ever."""
+    comment = next(line for line in (ROOT / "docker-compose.yml").read_text().splitlines() if "tom@" in line)
+    assert "DATABASE_URL=postgresql://tom@/ipo?host=/var/run/postgresql" in comment
+    config = env._database("postgresql:///ipo?host=/var/run/postgresql")
+    with pytest.raises(embedded.EmbeddedError, match=r"names no role.*postgresql://tom@/ipo\?host=/var/run/postgresql"):
+        checks.check_database(config)
+
+
+def test_what_is_compiled_has_a_compiler_and_headers():
+    assert {"gcc", "libc6-dev", "python3-dev"} <= set(DOCKERFILE.split())
 
 
 def test_redis_starts_with_the_command_and_answers_its_health_check(tmp_path):

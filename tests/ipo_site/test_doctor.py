@@ -59,7 +59,7 @@ def test_models_that_need_more_than_there_is(settings):
     assert said("sd-turbo", laptop).endswith("needs an NVIDIA GPU")
     assert "needs about" not in said("sd-turbo", card)
     assert "gated: accept its licence at" in said("flux-dev", card)
-    assert said("flux-dev", card).endswith("needs about 13 GB of memory, more than there is")
+    assert said("flux-dev", card).endswith("needs about 12 GB of memory, more than there is")
 
 
 @pytest.mark.django_db

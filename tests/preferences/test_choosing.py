@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from generation.descriptors import describe
-from generation.errors import ModelUnavailable
+from generation.errors import ModelUnavailable, OutOfMemory
 from preferences import choosing, drawing, leases, training
 from preferences.models import Batch, Candidate, Embedding, Rating
 from tests.factories import SessionFactory
@@ -130,14 +130,25 @@ def test_other_methods_draw_one_a_picture(client, manager, drawn, value_model):
     assert len(drawn) == 4
 
 
-def test_without_the_encoder_it_chooses_by_what_it_measures(client, manager, drawn, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ModelUnavailable("The image encoder could not be read: try again."), "could not be read: try again."),
+        (OutOfMemory("The GPU ran out of memory."), "The GPU ran out of memory."),
+        (ImportError("SiglipTokenizer requires the SentencePiece library"), "see the worker&#x27;s log"),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "see the worker&#x27;s log"),
+    ],
+)
+def test_whatever_fails_in_the_encoder_costs_only_the_choosing(
+    client, manager, drawn, monkeypatch, caplog, error, said
+):
     asked = []
 
-    def missing(*arguments):
+    def failing(*arguments):
         asked.append(arguments)
-        raise ModelUnavailable("The image encoder could not be read: try again.")
+        raise error
 
-    monkeypatch.setattr(type(manager), "embed", missing)
+    monkeypatch.setattr(type(manager), "embed", failing)
     session = rated_session(client, manager)
     del drawn[:]
     draw(session.batches.get(number=2), manager)
@@ -145,6 +156,11 @@ def test_without_the_encoder_it_chooses_by_what_it_measures(client, manager, dra
     assert len(asked) == 2  # once a batch, not once a picture: to look for weights in vain takes long
     assert Embedding.objects.filter(encoder="detail").count() == 2 * 4
     assert not Embedding.objects.filter(encoder="pocket-siglip").exists()
+    assert "Traceback" in caplog.text
+    assert str(error) in caplog.text
+    page = client.get(f"/s/{session.pk}/").content.decode()
+    assert page.count("The pictures were not looked at, only measured.") == 1
+    assert said in page
 
 
 def test_a_picture_that_failed_is_never_chosen(client, manager, settings):

@@ -1,5 +1,6 @@
 """The straight line, without a browser: start, draw, rate, learn, draw again."""
 
+import json
 import uuid
 from io import BytesIO
 
@@ -73,7 +74,10 @@ def test_pictures_are_files_with_their_settings(client, manager, session):
     answer = client.get(f"/candidates/{candidate.pk}/image")
     picture = Image.open(BytesIO(b"".join(answer.streaming_content)))
     assert picture.size == (64, 64)
-    assert "a landscape at sunset" in picture.text["parameters"]
+    prompt, settings = picture.text["parameters"].split("\n")
+    assert prompt == "a landscape at sunset"
+    assert settings == "Steps: 2, CFG scale: 1.0, Seed: 42, Size: 64x64, Model: tiny"
+    assert json.loads(picture.text["ipo"])["session"] == str(session.pk)
     assert client.get(f"/candidates/{candidate.pk}/thumbnail").headers["Content-Type"] == "image/webp"
 
 

@@ -1,6 +1,7 @@
 """The page of models: what is installed, loaded, gated, and what it needs."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -22,11 +23,21 @@ def test_every_model_says_how_it_stands(client, settings, tiny_model):
     assert list(found) == list(settings.IPO_MODELS)
     assert "Installed · 0.01 GB on disk" in found["pocket-landscapes"]
     assert "Not downloaded" in found["sd-turbo"]
-    assert "10 steps · float16 · needs about 4 GB of GPU memory" in found["sd-turbo"]
+    assert "4 steps · float16 · needs about 4 GB of GPU memory" in found["sd-turbo"]
     assert "fetch_models sd-turbo" in found["sd-turbo"]
     assert "NF4 (4 bits)" in found["flux-dev"]
     assert "Gated: accept the licence of black-forest-labs/FLUX.1-dev" in found["flux-dev"]
-    assert "Gated" not in found["flux-schnell"]
+    assert "Gated: accept the licence of black-forest-labs/FLUX.1-schnell" in found["flux-schnell"]
+    assert "Gated" not in found["flux-schnell-nf4"] + found["flux-dev-nf4"] + found["sd-turbo"]
+
+
+def test_a_model_that_draws_says_what_else_could_be_fetched(client, settings, tiny_model):
+    spec = replace(settings.IPO_MODELS["tiny"], encoder="siglip-base")
+    settings.IPO_MODELS = {"tiny": spec}
+    found = cards(client)["tiny"]
+    assert "Installed" in found
+    assert "so far without its image encoder google/siglip-base-patch16-224" in found
+    assert "fetch_models tiny" in found
 
 
 def test_the_token_is_asked_for_and_never_shown(client, monkeypatch):

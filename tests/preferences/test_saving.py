@@ -117,7 +117,7 @@ def test_what_is_being_drawn_gives_way_to_the_picture(
     shown = [page for page in pages if "not finished yet" in page]
     assert len(shown) >= 4  # some steps of both passes
     assert max(page.count("not finished yet") for page in shown) == 2  # the two of a pass
-    address = re.search(r'src="(/candidates/\d+/preview\?at=[\d.]+)"', shown[0]).group(1)
+    address = re.search(r'src="(/candidates/\d+/preview\?v=[\d.]+)"', shown[0]).group(1)
     assert client.get(address).status_code == 404  # it has given way
     assert "not finished yet" not in client.get(f"/s/{session.pk}/").content.decode()
     assert not list(Path(settings.MEDIA_ROOT).rglob("*-preview.webp"))
@@ -130,7 +130,7 @@ def test_a_preview_can_be_looked_at_and_only_while_the_lease_holds(client, sessi
     leases.preview_candidates(lease, {first.pk: b"a picture"})
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count("not finished yet") == 1
-    address = re.search(r'src="(/candidates/\d+/preview\?at=[\d.]+)"', page).group(1)
+    address = re.search(r'src="(/candidates/\d+/preview\?v=[\d.]+)"', page).group(1)
     assert b"".join(client.get(address).streaming_content) == b"a picture"
     Batch.objects.filter(pk=batch.pk).update(lease_token="0" * 32)
     leases.preview_candidates(lease, {second.pk: b"another"})

@@ -15,12 +15,12 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def rated(manager) -> Session:
-    """Two batches of four with good and bad pictures."""
+    """Two batches of four with good and bad pictures; the first picture has no rating."""
     session = SessionFactory(value_model="xgboost")
     for number in (1, 2):
         batch = session.batches.get(number=number)
         drawing.draw_batch(batch.pk, manager, "gpu@test")
-        for candidate in batch.candidates.all():
+        for candidate in batch.candidates.all()[number == 1 :]:
             services.rate(candidate, "good" if candidate.slot % 2 else "bad", uuid.uuid4())
         services.submit_batch(session, number, [], [])
     return session
@@ -47,7 +47,6 @@ def test_ratings_that_come_later_do_not_count(rated):
     search = small(rated)
     searching.make_trial(search.pk)
     services.rate(rated.batches.get(number=1).candidates.first(), "bad", uuid.uuid4())
-    services.rate(rated.batches.get(number=2).candidates.first(), "none", uuid.uuid4())
     Search.objects.filter(pk=search.pk).update(trials=[])
     before = Search.objects.get(pk=search.pk)
     searching.make_trial(search.pk)
@@ -107,5 +106,18 @@ def test_the_page(client, rated):
     assert client.get(f"/s/{uuid.uuid4()}/search").status_code == 404
 
 
-def test_only_where_xgboost_is_chosen(client, session):
-    assert "Settings of XGBoost" not in client.get(f"/s/{session.pk}/").content.decode()
+def test_found_whatever_the_value_model(client, rated):
+    services.update_controls(rated, {"value_model": "ridge"})
+    page = client.get(f"/s/{rated.pk}/").content.decode()
+    assert "<summary>Settings of XGBoost</summary>" in page
+    assert "now it is Ridge." in page
+    client.post(f"/s/{rated.pk}/search")
+    searching.make_trial(selectors.last_search(rated).pk)
+    client.post(f"/s/{rated.pk}/search/stop")
+    page = client.get(f"/s/{rated.pk}/").content.decode()
+    assert "They will be used when XGBoost is chosen." in page
+    page = client.post(f"/s/{rated.pk}/use-xgboost", follow=True).content.decode()
+    assert "The next batch will use XGBoost." in page
+    assert "The next batch will use them." in page
+    rated.refresh_from_db()
+    assert rated.value_model == "xgboost"

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from generation.errors import ServerUnavailable
 from generation.manager import ModelManager
 from preferences import drawing, tasks
 from preferences.forms import ControlsForm
 from preferences.models import Batch, Session
-from tests import factories
+from tests import factories, hostile
 
 pytestmark = pytest.mark.django_db
 
@@ -93,10 +94,18 @@ def test_what_is_no_address_is_refused(client, address):
     assert "This is not the address of a server" in answer.content.decode()
 
 
-def test_only_the_servers_own_address_gets_to_know_the_token(settings):
+def test_only_the_servers_own_address_gets_to_know_the_token(settings, tiny_model):
+    heard: list[bytes] = []
+
+    def listen(connection, asked: bytes) -> None:
+        heard.append(asked.lower())
+        connection.sendall(hostile.head("text/html"))
+
     settings.IPO_GENERATION_TOKEN = "s3cret"
-    settings.IPO_GENERATION_SERVER = "http://gpu-box:8580"
-    manager = tasks.model_manager.__wrapped__()
-    headers = {url: manager._backend(url)._client.headers for url in ("http://gpu-box:8580", "http://elsewhere:8580")}
-    assert headers["http://gpu-box:8580"]["authorization"] == "Bearer s3cret"
-    assert "authorization" not in headers["http://elsewhere:8580"]
+    with hostile.server(listen) as own, hostile.server(listen) as other:
+        for settings.IPO_GENERATION_SERVER, url in ((own, own), (own, other), ("", own)):
+            with pytest.raises(ServerUnavailable):
+                tasks.model_manager.__wrapped__().ensure_ready(settings.IPO_MODELS["tiny"], url)
+    assert [b"authorization: bearer s3cret" in asked for asked in heard] == [True, False, False]
+    settings.IPO_GENERATION_SERVER = ""
+    assert not tasks.model_manager.__wrapped__()._tokens  # nor the default one, whatever listens there

@@ -9,6 +9,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from generation import registry
+
 
 class Command(BaseCommand):
     help = "Draw for other machines: the HTTP generation service. Its description is at /docs."
@@ -25,12 +27,14 @@ class Command(BaseCommand):
             raise CommandError(
                 f"On {host} others could draw with this machine: set IPO_GENERATION_TOKEN in .env, or leave --host out."
             )
+        wanted = settings.IPO_PRELOAD
+        if wanted and registry.named(settings.IPO_MODELS, wanted) is None:
+            known = ", ".join(settings.IPO_MODELS)
+            raise CommandError(f"GEN_SERVER_MODEL is {wanted!r}: correct it to one of {known}.")
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.stdout.write(f"Drawing for http://{address}/ (described at /docs)")
-        # One process holds the one model; the others of its threads wait in the queue or answer.
-        arguments = ("--workers", "1", "--worker-class", "gthread", "--threads", "12", "--timeout", "0")
         os.environ["DJANGO_SETTINGS_MODULE"] = "ipo_site.server_settings"
-        os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "ipo_site.wsgi", "--bind", address, *arguments])
+        os.execv(sys.executable, [sys.executable, "-m", "ipo_site.serving", host, str(port)])
 
 
 def _is_loopback(host: str) -> bool:

@@ -21,7 +21,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from generation import images, spaces
 from generation.installed import kept_folder
 from generation.manager import ModelManager
-from generation.pipelines.quantization import options
 from generation.pipelines.speedups import denoiser
 from generation.types import GenerationRequest, ModelSpec, Picture
 
@@ -52,7 +51,7 @@ def by_size(work: Work, manager: ModelManager, rounds: int, sizes: tuple[int, ..
         request = work.request(n)
         manager.generate(work.spec, request)  # not counted: the first pass of a size chooses its kernels
         _reset_peak()
-        seconds = median(_timed(partial(manager.generate, work.spec, request)) for _ in range(rounds))
+        seconds = median(timed(partial(manager.generate, work.spec, request)) for _ in range(rounds))
         yield {"size": n, "seconds": seconds, "images_per_second": n / seconds, "megabytes": _peak()}
 
 
@@ -74,7 +73,7 @@ def against_bare(work: Work, manager: ModelManager, n: int, rounds: int) -> dict
         seconds: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(rounds):
             for name, way in ways.items():
-                seconds[name].append(_timed(way))
+                seconds[name].append(timed(way))
     ratio = {name: median(np.divide(seconds[name], seconds["ours"])) for name in ("batched", "loop")}
     return {
         "size": n,
@@ -162,10 +161,10 @@ def _call(pipe: DiffusionPipeline, request: GenerationRequest, rows: np.ndarray[
 def _bare(spec: ModelSpec, device: str) -> DiffusionPipeline:
     """The pipeline as diffusers itself loads it, with the same precision, quantisation and scheduler."""
     given = {"dtype": getattr(torch, spec.dtype), "variant": spec.variant or None}
-    if spec.single_file:
-        pipe = FluxPipeline.from_pretrained(kept_folder(spec), **given)  # converted by now, as ours was run first
+    if spec.single_file or spec.quantization:
+        pipe = FluxPipeline.from_pretrained(kept_folder(spec), **given)  # kept there by now, as ours was run first
     elif spec.family == "flux":
-        pipe = FluxPipeline.from_pretrained(spec.source, **given, **options(spec))
+        pipe = FluxPipeline.from_pretrained(spec.source, **given)
     else:
         pipe = StableDiffusionPipeline.from_pretrained(spec.source, **given, safety_checker=None)
         if spec.scheduler == "lcm":
@@ -179,7 +178,7 @@ def _share_of_peak(pipe: DiffusionPipeline, request: GenerationRequest, images_p
     with FlopCounterMode(display=False) as counted:
         _call(pipe, request, request.vectors[:1])
     operations = counted.get_total_flops()
-    peak = _matmul_peak(pipe.device, denoiser(pipe).dtype)
+    peak = matmul_peak(pipe.device, denoiser(pipe).dtype)
     return {
         "teraflop_per_image": operations / 1e12,
         "peak_teraflops": peak / 1e12,
@@ -187,12 +186,12 @@ def _share_of_peak(pipe: DiffusionPipeline, request: GenerationRequest, images_p
     }
 
 
-def _matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
+def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
     """Operations a second of the multiplication of two large square matrices."""
     size = 8192 if device.type == "cuda" else 2048
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
     a @ b
-    seconds = min(_timed(lambda: a @ b) for _ in range(5))
+    seconds = min(timed(lambda: a @ b) for _ in range(5))
     return float(2 * size**3 / seconds)
 
 
@@ -201,7 +200,7 @@ def _write(folder: Path, number: int, files: images.Files) -> None:
     (folder / f"{number}.webp").write_bytes(files.thumbnail)
 
 
-def _timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object]) -> float:
     """Seconds."""
     _finish()
     began = time.perf_counter()

@@ -15,6 +15,7 @@ from generation.errors import GenerationError
 from generation.manager import ModelManager
 from ipo_site import env
 from ipo_site.benchmarks.journey import Visitor
+from ipo_site.benchmarks.speed import gpu
 
 # What a person may wait with the bundled model on two cores, in seconds.
 LIMITS = {"first_picture": 3.0, "whole_batch": 6.0}
@@ -54,6 +55,9 @@ class Command(BaseCommand):
             )
         for part in (batch, pipeline):
             part.add_argument("--model", default=settings.IPO_DEFAULT_MODEL, choices=settings.IPO_MODELS)
+        gpu.add_arguments(
+            kinds.add_parser("gpu", help="all that is to be known of a GPU, in one go and within its time")
+        )
         pipeline.add_argument("--size", type=int, default=16, help="pictures in the request")
         pages = kinds.add_parser(
             "pages", help="seconds and queries of every page and of the admin, with a long history"
@@ -149,6 +153,13 @@ class Command(BaseCommand):
         self.stdout.write(measure.summary(work, found))
         write(json, {"model": work.spec.label, "steps": work.steps, **found})
         return measure.missed(found)
+
+    def gpu(self, json: Path | None, minutes: float, rehearse: bool, only: str, **options: Any) -> list[str]:
+        folder = env.DATA_DIR / "benchmarks"
+        found = gpu.measure_all(folder, minutes, is_rehearsal=rehearse, tell=self.stdout.write, only=only)
+        self.stdout.write(gpu.table(found))
+        write(json, gpu.as_json(found))
+        return gpu.missed(found)
 
     def manager(self, speedups: str, **options: Any) -> ModelManager:
         return ModelManager(speedups=list(filter(None, speedups.split(","))))

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand
 from django.db import connections
 from django.db.utils import DatabaseError
 
-from ipo_site import checks, data_dir, embedded, env
+from ipo_site import checks, data_dir, embedded, env, predecessor
 from ipo_site.supervisor import STOP_SIGNALS, Supervisor, say
 
 SLOW_SECONDS = 60.0
@@ -40,6 +40,8 @@ class Command(BaseCommand):
     def _run(self) -> None:
         with ExitStack() as stack:
             embedded.claim_data_dir(env.DATA_DIR)
+            for note in predecessor.notes(os.environ):
+                say(note)
             lock = data_dir.try_lock(env.DATA_DIR / "run.lock")
             if lock is None:
                 raise embedded.EmbeddedError(

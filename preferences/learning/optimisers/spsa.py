@@ -7,8 +7,6 @@ from preferences.learning.geometry import Floats, Geometry, Vectors
 from preferences.learning.optimisers.base import steps_in_time
 from preferences.learning.value_models import ValueModel
 
-MOMENTUM = 0.9
-
 
 def spsa(
     model: ValueModel,
@@ -31,7 +29,7 @@ def spsa(
         ahead, behind = (geometry.move(here, sign * direction, config.step_size) for sign in (1, -1))
         slope = model.value(ahead - anchor) - model.value(behind - anchor)
         size = np.abs(slope).max()
-        momentum = MOMENTUM * momentum + (slope / size if size > 0 else slope)[:, None] * direction
+        momentum = config.momentum * momentum + (slope / size if size > 0 else slope)[:, None] * direction
         here = geometry.limit(geometry.move(here, momentum, config.step_size), starts, config.max_dist)
         reached = model.value(here - anchor)
         better = reached > value

@@ -46,7 +46,7 @@ class BayesianModel(ValueModel):
     shrinkage: Floats  # [n, n] how much of the prior variance the judgments take away
     scale: float  # prior variance of w in each direction
     evidence: float  # log p(judgments), Laplace
-    batches: float  # of which something was said
+    batches: float  # in which something was liked: others are no reason to come closer
 
     def fit(self, feedback: Feedback, config: LearningConfig, previous: Self | None = None) -> Self:
         if not feedback.judgments:
@@ -55,7 +55,7 @@ class BayesianModel(ValueModel):
         n = likelihood.rows
         length = float(np.mean(np.diag(feedback.weighed_gram)))
         self.scale = WORTH**2 / length if length > 0 else 1.0
-        self.batches = float(len({judgment.moment for judgment in feedback.judgments}))
+        self.batches = float(len(feedback.pointing_moments))
         moments = feedback.moments
         prior = np.zeros((likelihood.size, likelihood.size))
         prior[:n, :n] = self.scale * feedback.weighed_gram * KEPT ** np.abs(moments[:, None] - moments[None])

@@ -31,6 +31,11 @@ def train(
             "objective": "binary:logistic",
             "max_depth": config.xgboost_depth,
             "eta": config.xgboost_learning_rate,
+            "subsample": config.xgboost_subsample,
+            "colsample_bytree": config.xgboost_colsample_bytree,
+            "min_child_weight": config.xgboost_min_child_weight,
+            "gamma": config.xgboost_gamma,
+            "lambda": config.xgboost_reg_lambda,
             "tree_method": "hist",
             "max_bin": 32,  # there are few rows and many columns
             "base_score": 0.5,

@@ -27,6 +27,26 @@ document.addEventListener("htmx:responseError", ({ detail }) => {
   tell(page.querySelector("[role=alert]")?.textContent || "That did not work: reload the page and try again.");
 });
 
+// A picture that cannot be shown says so, as one whose file is missing does, and offers to be drawn again.
+async function unseen(picture) {
+  const tile = picture.closest?.(".tile.ready");
+  if (!tile || picture.tagName !== "IMG") return;
+  const answer = await fetch(picture.src, { cache: "reload" }).catch(() => null);
+  if (!tile.matches(".ready") || !answer || (!answer.ok && answer.status !== 404)) return; // IPO is away, not the file
+  const sentence = answer.ok ? "" : new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[role=alert]")?.textContent;
+  tile.className = "tile missing";
+  const blank = document.createElement("div");
+  blank.className = "blank";
+  blank.append(Object.assign(document.createElement("p"), { textContent: sentence || "The file of this picture is damaged." }));
+  const again = tile.querySelector("form.again");
+  const hadFocus = tile.contains(document.activeElement);
+  tile.querySelectorAll("noscript, .tick, form:not(.again)").forEach((node) => node.remove());
+  picture.closest("a").replaceWith(blank, again);
+  if (hadFocus) again.querySelector("button").focus();
+}
+document.addEventListener("error", (event) => unseen(event.target), true);
+for (const picture of document.images) if (picture.complete && !picture.naturalWidth) unseen(picture); // before this was read
+
 // Keys: arrows walk through the tiles; g, b, 1 to 5, t (the best) and n (the next best) rate. Silent while typing.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
@@ -41,7 +61,7 @@ document.addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (step) {
     const next = here < 0 ? 0 : Math.min(Math.max(here + step, 0), tiles.length - 1);
-    tiles[next].querySelector("[data-rating]").focus();
+    (tiles[next].querySelector("[data-rating]") || tiles[next]).focus();
     event.preventDefault();
     return;
   }

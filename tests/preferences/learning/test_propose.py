@@ -127,6 +127,16 @@ def test_ridge_candidates_climb_evenly_spread_shares_of_max_dist():
     assert (found.scores > found.model.value(starts - anchor)).all()
 
 
+def test_momentum_is_what_spsa_keeps_of_its_direction():
+    """On a straight slope the guesses of a gradient add up: with momentum the same steps lead further."""
+    X, y, anchor = shell_rows(20, D)
+    reached = []
+    for momentum in (0.0, 0.9):
+        settings = config(value_model="ridge", optimiser="spsa", momentum=momentum, optim_steps=40)
+        reached.append(propose(Feedback.of_labels(X, y), anchor, Shell(D), settings, rng(), 8).scores.mean())
+    assert reached[1] > reached[0] + 0.01
+
+
 def test_ridge_stops_at_the_top():
     X, y, anchor = shell_rows(20, D)
     settings = config(value_model="ridge", max_dist=0, optim_steps=180)

@@ -43,6 +43,19 @@ def test_the_same_search_again():
     assert search(ratings(), 4) != search(ratings(), 4, seed=2)
 
 
+def test_all_settings_are_varied():
+    tried = search(ratings(), 4)
+    assert len(SPACE) == 8
+    for name in SPACE:
+        assert len({trial.settings[name] for trial in tried}) > 1, name
+
+
+def test_a_search_begun_with_fewer_settings_goes_on():
+    first = next_trial(ratings(), CONFIG, [], 1)
+    older = dataclasses.replace(first, settings={"xgboost_trees": 50, "xgboost_depth": 8, "xgboost_learning_rate": 0.1})
+    assert next_trial(ratings(), CONFIG, [older], 1).settings.keys() == SPACE.keys()
+
+
 def test_settings_from_outside_of_what_is_searched_are_tried_too():
     config = dataclasses.replace(CONFIG, xgboost_depth=20)
     first = next_trial(ratings(), config, [], 1)

@@ -1,0 +1,47 @@
+"""Servers and clients that behave badly, on real sockets."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+
+@contextmanager
+def server(behave: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
+    """A server that reads the head of each request and then behaves as told with it; its address."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        open_ones: list[socket.socket] = []
+
+        def attend(connection: socket.socket) -> None:
+            with connection, suppress(OSError):
+                head = b""
+                while b"\r\n\r\n" not in head and (more := connection.recv(65536)):
+                    head += more
+                behave(connection, head)
+
+        def accept() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    open_ones.append(connection)
+                    threading.Thread(target=attend, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            for one in open_ones:
+                with suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+
+
+def head(kind: str = "application/x-ndjson", *more: str, status: str = "200 OK") -> bytes:
+    """The head of an answer that goes on until the connection is closed."""
+    return "\r\n".join([f"HTTP/1.1 {status}", f"Content-Type: {kind}", "Connection: close", *more, "", ""]).encode()
+
+
+def saying(content: bytes, kind: str = "application/x-ndjson", *more: str) -> Callable[[socket.socket, bytes], None]:
+    """Says this, whatever it is asked, and hangs up."""
+    return lambda connection, asked: connection.sendall(head(kind, *more) + content)

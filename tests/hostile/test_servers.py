@@ -1,0 +1,228 @@
+"""Generation servers that are broken or mean harm: each ends in one sentence, soon, with a free worker and no memory
+taken. The same limits as in use, only smaller numbers of them."""
+
+import base64
+import gzip
+import io
+import json
+import resource
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generation import wire
+from generation.backends import exchange
+from generation.backends.remote import RemoteBackend
+from generation.errors import Cancelled, GenerationError, ServerUnavailable
+from generation.types import Picture
+from preferences import drawing
+from preferences.models import Batch, Candidate
+from tests import factories, hostile
+from tests.generation.requests import request_for
+
+NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+GOOD = wire.from_picture(Picture(NOISE))
+
+
+@pytest.fixture
+def spec(settings, tiny_model):
+    return settings.IPO_MODELS[tiny_model]
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(exchange, "SILENCE", 1.0)
+    monkeypatch.setattr(exchange, "STUCK_SECONDS", 2.0)
+
+
+def nothing(connection: socket.socket, asked: bytes) -> None:
+    threading.Event().wait(60)
+
+
+def for_ever(first: bytes, piece: bytes, pause: float = 0.0) -> Callable[[socket.socket, bytes], None]:
+    def behave(connection: socket.socket, asked: bytes) -> None:
+        connection.sendall(first)
+        while True:
+            connection.sendall(piece)
+            time.sleep(pause)
+
+    return behave
+
+
+def ndjson(*lines: object) -> Callable[[socket.socket, bytes], None]:
+    return hostile.saying(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+
+
+HEAD = hostile.head()
+LINGERING = {
+    "never answers": nothing,
+    "drips its head": for_ever(b"HTTP/1.1 200 OK\r\nX: ", b"y", 0.2),
+    "beats for ever": for_ever(HEAD, b"{}\n", 0.2),
+    "waits for ever": for_ever(HEAD, b'{"phase": "waiting", "done": 0}\n', 0.2),
+    "loads for ever": for_ever(HEAD, b'{"phase": "loading", "done": 7}\n', 0.2),
+    "goes back and forth": for_ever(HEAD, b'{"phase": "drawing", "done": 1}\n{"phase": "waiting", "done": 9}\n', 0.2),
+    "repeats a step": for_ever(HEAD, b'{"step": 1, "steps": 3}\n', 0.2),
+    "says it is silent": hostile.saying(b""),
+}
+
+
+@pytest.mark.parametrize("behaviour", LINGERING)
+def test_who_gets_no_further_is_left(spec, impatient, behaviour):
+    with hostile.server(LINGERING[behaviour]) as url:
+        for ask in (lambda far: far.ensure_ready(spec), lambda far: far.generate(spec, request_for(spec))):
+            with pytest.raises(ServerUnavailable, match=r"has got no further|broke off") as raised:
+                ask(RemoteBackend(url))
+            assert str(raised.value).count(".") <= 5  # the address has three
+
+
+@pytest.mark.parametrize("behaviour", ["never answers", "drips its head", "beats for ever"])
+def test_who_asks_to_stop_need_not_wait_for_the_server(spec, behaviour):
+    stop = threading.Event()
+    with hostile.server(LINGERING[behaviour]) as url:
+        threading.Timer(0.5, stop.set).start()
+        with pytest.raises(Cancelled):
+            RemoteBackend(url).generate(spec, request_for(spec, should_stop=stop.is_set))
+        with pytest.raises(Cancelled):
+            RemoteBackend(url).ensure_ready(spec, stop.is_set)
+
+
+def test_a_server_that_does_not_read_is_left(spec, impatient):
+    request = request_for(spec, n=1)
+    large = np.zeros((1, 4_000_000), np.float32)  # more than the system takes off our hands
+
+    def deaf(connection: socket.socket, asked: bytes) -> None:
+        threading.Event().wait(60)
+
+    with hostile.server(deaf) as url, pytest.raises(ServerUnavailable, match="broke off"):
+        RemoteBackend(url)._drawn(spec, replace(request, vectors=large))
+
+
+def zeros(count: int) -> bytes:
+    return gzip.compress(b"0" * count)
+
+
+FLOODS = {
+    "a line without end": for_ever(HEAD, b"x" * 2**20),
+    "lines without end": for_ever(HEAD, b"{}\n" * 2**18),
+    "a body without end": for_ever(hostile.head("application/json", status="500 Oh"), b" " * 2**20),
+    "an announced body": for_ever(hostile.head("application/json", "Content-Length: 5000000000"), b" " * 2**20),
+    "a bomb": hostile.saying(zeros(400 * 2**20), "application/x-ndjson", "Content-Encoding: gzip"),
+    "a bomb as JSON": hostile.saying(zeros(400 * 2**20), "application/json", "Content-Encoding: gzip"),
+    "headers without end": for_ever(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n" * 2**16),
+    "nested": hostile.saying(b"[" * 100_000 + b"\n"),
+}
+
+
+@pytest.mark.parametrize("behaviour", FLOODS)
+def test_floods_take_no_memory(spec, behaviour):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with hostile.server(FLOODS[behaviour]) as url:
+        for ask in (lambda far: far.ensure_ready(spec), lambda far: far.generate(spec, request_for(spec))):
+            with pytest.raises(ServerUnavailable):
+                ask(RemoteBackend(url))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # KB
+
+
+def png(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def images(*pictures: object) -> Callable[[socket.socket, bytes], None]:
+    return ndjson({"images": list(pictures), "seconds": 0.1})
+
+
+ODD = {
+    "too few": images(GOOD),
+    "too many": images(GOOD, GOOD, GOOD),
+    "tiny": images(GOOD, {"image_base64": png(NOISE[:8, :8])}),
+    "large and empty": images(GOOD, {"image_base64": png(np.zeros((8000, 8000), np.uint8))}),
+    "cut off": images(GOOD, {"image_base64": png(NOISE)[:400]}),
+    "another kind": images(GOOD, {"image_base64": base64.b64encode(b"GIF89a" + bytes(100)).decode()}),
+    "no base64": images(GOOD, {"image_base64": "\u2603"}),
+    "no text": images(GOOD, {"image_base64": 7}),
+    "no object": images(GOOD, "picture"),
+    "no error": images(GOOD, {"image_base64": None, "error": 7}),
+    "nothing": images(GOOD, {}),
+    "no list": ndjson({"images": 7, "seconds": 0.1}),
+    "no time": ndjson({"images": [GOOD, GOOD]}),
+    "no number": ndjson({"images": [GOOD, GOOD], "seconds": "long"}),
+    "endless": hostile.saying(json.dumps({"images": [GOOD] * 2, "seconds": float("inf")}).encode() + b"\n"),
+    "no step": ndjson({"step": "one", "steps": 3}),
+    "a step too far": ndjson({"step": 2**70, "steps": 2**70}),
+    "a strange step": ndjson({"step": None}),
+    "a strange phase": ndjson({"phase": "loading", "done": []}),
+    "a list": ndjson([1, 2]),
+    "a number": ndjson(7),
+    "preview": ndjson({"preview": 7}),
+    "a large preview": ndjson({"preview": [{"image_base64": png(np.zeros((8000, 8000), np.uint8))}]}),
+    "many previews": ndjson({"preview": [GOOD] * 3}),
+}
+
+
+@pytest.mark.parametrize("behaviour", ODD)
+def test_what_is_not_as_it_should_be_is_one_sentence(spec, behaviour):
+    request = request_for(spec, n=2, on_preview=lambda first, shown: None, on_drawn=lambda seconds: None)
+    with hostile.server(ODD[behaviour]) as url, pytest.raises(ServerUnavailable, match="does not answer as one of IPO"):
+        RemoteBackend(url).generate(spec, request)
+
+
+@pytest.mark.parametrize("detail", ["x" * 50_000, ["x" * 50_000], {"a": 7}, None, 7])
+def test_what_a_server_says_is_cut(spec, detail):
+    far = hostile.server(ndjson({"detail": detail, "status": "strange"}))
+    with far as url, pytest.raises(GenerationError, match="says: ") as raised:
+        RemoteBackend(url).generate(spec, request_for(spec))
+    assert len(str(raised.value)) < 700
+
+
+def test_a_black_picture_is_a_failed_tile_as_it_is_at_home(spec):
+    with hostile.server(images(GOOD, {"image_base64": png(NOISE * 0)})) as url:
+        drawn = RemoteBackend(url).generate(spec, request_for(spec, n=2))
+    assert np.array_equal(drawn[0].pixels, NOISE)
+    assert drawn[1].pixels is None
+    assert "plain square" in drawn[1].error
+
+
+def test_more_than_the_service_takes_at_once_is_sent_in_parts(spec, monkeypatch):
+    heard: list[int] = []
+
+    def draw(connection: socket.socket, asked: bytes) -> None:
+        length = int(asked.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        body = asked.split(b"\r\n\r\n", 1)[1]
+        while len(body) < length:
+            body += connection.recv(65536)
+        rows = len(base64.b64decode(json.loads(body)["vectors"])) // (4 * 256)
+        heard.append(rows)
+        images(*[GOOD] * rows)(connection, asked)
+
+    monkeypatch.setattr(wire, "MOST_PIXELS", 2 * 64 * 64)
+    took: list[float] = []
+    with hostile.server(draw) as url:
+        assert len(RemoteBackend(url).generate(spec, request_for(spec, n=5, on_drawn=took.append))) == 5
+    assert heard == [2, 2, 1]
+    assert took == [pytest.approx(0.3)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_cancelled_batch_frees_the_worker_of_a_server_that_never_answers(user, manager, settings):
+    settings.IPO_LEASE_SECONDS = 2
+    with hostile.server(nothing) as url:
+        session = factories.SessionFactory(owner=user, generation_mode="server", server_url=url)
+        batch = session.batches.get()
+        worker = threading.Thread(target=drawing.draw_batch, args=(batch.pk, manager, "gpu@a"))
+        worker.start()
+        while Batch.objects.get(pk=batch.pk).state != Batch.State.RUNNING:
+            time.sleep(0.05)
+        # As whoever cancels it, or takes it over: the lease is no longer the worker's.
+        none = {"lease_token": None, "lease_expires_at": None}
+        Batch.objects.filter(pk=batch.pk).update(state=Batch.State.CANCELLED, **none)
+        worker.join(30)
+        assert not worker.is_alive()
+    assert not Candidate.objects.filter(state=Candidate.State.READY).exists()

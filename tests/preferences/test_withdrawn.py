@@ -1,0 +1,164 @@
+"""Nothing that was taken back lingers in what the learner goes by; and all of it can be forgotten, and used again."""
+
+import uuid
+
+import numpy as np
+import pytest
+
+from preferences import drawing, forgetting, searching, selectors, services, training
+from preferences.learning.value_models import VALUE_MODELS
+from preferences.models import Batch, OptimizerState, Search, Session
+from tests.factories import SessionFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def draw(batch: Batch, manager) -> Batch:
+    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.READY, batch.error
+    return batch
+
+
+def say(batch: Batch, *words: str) -> None:
+    """One word of each picture in turn."""
+    for number, candidate in enumerate(batch.candidates.order_by("slot")):
+        services.rate(candidate, words[number % len(words)], uuid.uuid4())
+
+
+def following(session: Session, manager) -> Batch:
+    """The next batch, drawn."""
+    return draw(services.submit_batch(session, session.batches.count(), [], []), manager)
+
+
+def trees(session: Session) -> float:
+    return float(OptimizerState.objects.filter(batch__session=session).first().metrics["trees"])
+
+
+@pytest.fixture
+def fitted(manager) -> Session:
+    """XGBoost was fitted to 8 good and 8 bad pictures of the first batch; the second is drawn."""
+    session = SessionFactory(value_model="xgboost", curation_size=16, inference_batch=16, diff_steps=1)
+    say(draw(session.batches.get(), manager), "good", "bad")
+    following(session, manager)
+    assert trees(session) == 50
+    return session
+
+
+def test_what_still_stands_is_gone_on_from(fitted, manager):
+    say(fitted.batches.get(number=2), "good", "bad")
+    following(fitted, manager)
+    assert trees(fitted) == 100
+
+
+@pytest.mark.parametrize("how", ["taken back", "another mind", "taken back and said again"])
+def test_what_no_longer_stands_is_not(fitted, manager, how):
+    one = fitted.batches.get(number=1).candidates.first()
+    say(fitted.batches.get(number=2), "good", "bad")
+    for word in {"taken back": ["none"], "another mind": ["bad"]}.get(how, ["none", "good"]):
+        services.rate(one, word, uuid.uuid4())
+    following(fitted, manager)
+    assert trees(fitted) == 50
+
+
+def test_the_opposite_of_a_withdrawn_taste_is_what_is_predicted(fitted, manager):
+    first = fitted.batches.get(number=1)
+    say(first, "none")
+    say(first, "bad", "good")
+    following(fitted, manager)
+    state = OptimizerState.objects.filter(batch__session=fitted).first()
+    known = training.training_set(fitted, 256)
+    model = VALUE_MODELS["xgboost"].load(bytes(state.parameters))
+    anchor = drawing._where(state.batch, drawing.registry.get(drawing.settings.IPO_MODELS, "tiny")).anchor
+    value = dict(zip(known.candidates, model.value(known.X - anchor), strict=True))
+    told = [value[candidate.pk] for candidate in first.candidates.order_by("slot")]
+    assert max(told[::2]) < 0 < min(told[1::2])
+
+
+@pytest.mark.parametrize("value_model", VALUE_MODELS)
+def test_no_model_remembers_what_was_taken_back(manager, value_model):
+    """The same proposal, whether something was said and taken back or never said."""
+    vectors = []
+    for withdrawn in (True, False):
+        session = SessionFactory(value_model=value_model, draws_per_picture=2)
+        Session.objects.filter(pk=session.pk).update(seed=5)
+        first = draw(session.batches.get(), manager)
+        if withdrawn:
+            say(first, "good", "bad")
+            following(session, manager)
+            say(first, "none")
+        else:
+            following(session, manager)
+        say(first, "bad", "bad", "good", "good")
+        batch = following(session, manager)
+        vectors.append([bytes(one.vector) for one in batch.candidates.order_by("slot")])
+    assert vectors[0] == vectors[1]
+
+
+def test_a_search_does_not_go_on_with_what_was_taken_back(fitted, manager):
+    search = services.start_search(fitted)
+    assert searching.make_trial(search.pk)
+    say(fitted.batches.get(number=2), "good", "bad")  # what comes later does not count, and does no harm
+    assert searching.make_trial(search.pk)
+    services.rate(fitted.batches.get(number=1).candidates.first(), "none", uuid.uuid4())
+    assert not searching.make_trial(search.pk)
+    search.refresh_from_db()
+    assert search.error == "You took back ratings that settings were being tried on: search again."
+
+
+def test_forgotten_and_used_again(client, fitted, manager):
+    search = services.start_search(fitted)
+    page = client.post(f"/s/{fitted.pk}/forget", follow=True).content.decode()
+    assert "The next batch begins anew; your ratings are kept." in page
+    assert "Use all ratings again" in page
+    assert "is kept, and not used" in page
+    assert "8 good, 8 bad so far" in page
+    search.refresh_from_db()
+    assert search.state == Search.State.FAILED
+    fitted.refresh_from_db()
+    assert training.training_set(fitted, 256).said == ()
+    following(fitted, manager)
+    state = OptimizerState.objects.filter(batch__session=fitted).first()
+    assert state.note.startswith("Exploring: the XGBoost model needs good and bad pictures")
+    say(fitted.batches.get(number=3), "good", "bad")
+    following(fitted, manager)
+    assert trees(fitted) == 50
+    assert OptimizerState.objects.filter(batch__session=fitted).first().metrics["rows"] == 16
+
+    page = client.post(f"/s/{fitted.pk}/remember", follow=True).content.decode()
+    assert "Use all ratings again" not in page
+    following(fitted, manager)
+    state = OptimizerState.objects.filter(batch__session=fitted).first()
+    assert state.metrics["rows"] == 32
+    assert np.frombuffer(bytes(state.parameters), np.uint8).size
+
+
+def test_what_is_said_anew_of_an_old_picture_counts(fitted):
+    forgetting.forget(fitted)
+    services.rate(fitted.batches.get(number=1).candidates.first(), "bad", uuid.uuid4())
+    assert len(training.training_set(fitted, 256).said) == 1
+
+
+def test_of_another_nothing_can_be_forgotten(client, django_user_model, tiny_model):
+    other = SessionFactory(owner=django_user_model.objects.create(username="other"))
+    for place in ("forget", "remember", "use-xgboost"):
+        assert client.post(f"/s/{other.pk}/{place}").status_code == 404
+        assert client.get(f"/s/{other.pk}/{place}").status_code == 405
+    assert selectors.session_of(other.owner, other.pk).learns_since is None
+
+
+def test_the_details_of_what_was_learned(client, fitted):
+    page = client.get(f"/s/{fitted.pk}/").content.decode()
+    assert "<dt>Judgments</dt><dd>16</dd>" in page
+    assert "<dt>Rows XGBoost was trained on</dt><dd>16</dd>" in page
+    assert "<dt>Trees</dt><dd>50</dd>" in page
+    assert "<dt>Last training</dt>" in page
+    assert "took 0." in page
+
+
+def test_the_norm_of_the_weights(client, manager):
+    session = SessionFactory(value_model="ridge")
+    say(draw(session.batches.get(), manager), "good", "bad")
+    following(session, manager)
+    norm = OptimizerState.objects.get(batch__session=session, batch__number=2).metrics["weights_norm"]
+    assert f"<dt>Norm of the weights</dt><dd>{norm:.4f}</dd>" in client.get(f"/s/{session.pk}/").content.decode()
