@@ -84,13 +84,10 @@ def session(request: HttpRequest, session_id: uuid.UUID, number: int | None = No
 def _session_page(
     request: HttpRequest, view: selectors.BatchView, controls: ControlsForm | None = None
 ) -> dict[str, Any]:
-    good, bad = selectors.rating_counts(view.session)
     return {
         "view": view,
         "session": view.session,
         "controls": controls or ControlsForm(instance=view.session),
-        "good": good,
-        "bad": bad,
         "learned": view.learned,
         "search": selectors.last_search(view.session),
         "batch_numbers": paging.batch_numbers(view.batch.number, view.newest),
@@ -134,9 +131,8 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
     form = RatingForm(request.POST)
     if not form.is_valid():
         return _refuse(request, "This rating could not be read: reload the page and try again.")
-    value = form.cleaned_data["value"]
     try:
-        redrawn = services.rate(candidate, value, form.cleaned_data["form_token"])
+        redrawn = services.rate(candidate, **form.cleaned_data)
     except services.NotAllowed as error:
         return _refuse(request, str(error), status=409)
     if redrawn is not None:
@@ -149,8 +145,7 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
         return redirect(_batch_url(batch) + f"#tile-{candidate.slot}")
     view = _batch_view(request, batch.session_id, batch.number)
     # The page says up to when it shows the tiles, so that what was drawn meanwhile comes along and is not skipped.
-    good, bad = selectors.rating_counts(view.session)
-    news = _news(view, request.POST.get("after", "")) | {"is_rating": True, "good": good, "bad": bad}
+    news = _news(view, request.POST.get("after", "")) | {"is_rating": True}
     response = _dated(render(request, "preferences/progress.html", news), view)
     labels = {tile.candidate.pk: button.label for tile in view.tiles for button in tile.asked if button.word == "next"}
     if labels:

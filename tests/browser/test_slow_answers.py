@@ -83,8 +83,8 @@ def test_a_second_press_in_haste_undoes_nothing(page, drawn):
         page.wait_for_timeout(250)
     page.keyboard.up("Enter")
     is_pressed(button(page, 4, "Bad"))
-    settled(page)
     eventually(page, counted(session), (2, 2))
+    settled(page)
     assert Rating.objects.count() == 4
     assert not Rating.objects.filter(undone_at__isnull=False).exists()
 

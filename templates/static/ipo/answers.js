@@ -4,9 +4,11 @@
 const HASTE = 400; // ms: a second press within them is the same press, by a finger that shook or clicked twice
 const LOOK = 350; // ms: nobody judges pictures that have been there for less
 const saved = new WeakMap(); // tile -> the word that the server is known to have for it, once it may differ from the page
-const meant = new WeakMap(); // submit event -> the word that it says
+const meant = new WeakMap(); // submit event -> the word that it says, and which turn of this page's it is
 const lastPress = new WeakMap(); // button -> when
 const COMPARING = "form.pair, form.undo";
+const PAGE = freshId();
+let turn = 0;
 let comparing = 0; // answers about pairs on their way
 let held = false; // Submit was pressed, and waits for what is on its way
 
@@ -47,10 +49,11 @@ document.addEventListener("submit", (event) => {
     const before = lastPress.get(button) ?? -Infinity;
     lastPress.set(button, event.timeStamp);
     const isPressed = button.getAttribute("aria-pressed") === "true";
-    if (isPressed && event.timeStamp - before < HASTE) return stop(event);
     const tile = form.closest(".tile");
+    // Nor is anything taken back that is not even saved: who presses then is out of patience.
+    if (isPressed && (event.timeStamp - before < HASTE || known(tile) !== shown(tile))) return stop(event);
     const word = isPressed ? "none" : button.dataset.rating;
-    meant.set(event, word);
+    meant.set(event, { word, turn: (turn += 1) });
     say(tile, word);
     for (const other of others(tile, word)) say(other, "none");
   } else if (form.matches(COMPARING)) {
@@ -69,17 +72,15 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("htmx:configRequest", ({ detail }) => {
-  const word = meant.get(detail.triggeringEvent);
-  if (!word) return;
-  detail.parameters.value = word;
-  detail.parameters.form_token = freshId();
+  const said = meant.get(detail.triggeringEvent);
+  if (said) Object.assign(detail.parameters, { value: said.word, turn: said.turn, page: PAGE, form_token: freshId() });
 });
 document.addEventListener("htmx:beforeRequest", ({ target }) => {
   if (target.matches(COMPARING)) comparing += 1;
 });
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   const form = detail.requestConfig.elt;
-  const word = meant.get(detail.requestConfig.triggeringEvent);
+  const word = meant.get(detail.requestConfig.triggeringEvent)?.word;
   if (word) settleTile(form.closest(".tile"), word, detail.successful);
   else if (form.matches(COMPARING)) {
     comparing -= 1;
@@ -105,8 +106,8 @@ function settleTile(tile, word, isDone) {
 function handOver(tile) {
   const form = tile.querySelector("form");
   const body = new FormData(form);
-  body.set("value", shown(tile));
-  body.set("form_token", freshId());
+  const said = { value: shown(tile), turn: (turn += 1), page: PAGE, form_token: freshId() };
+  for (const [name, value] of Object.entries(said)) body.set(name, value);
   fetch(form.action, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
   saved.set(tile, shown(tile));
 }
