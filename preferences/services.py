@@ -208,7 +208,7 @@ def refuse_unseen(*candidates: Candidate) -> None:
     """Raises NotAllowed where a person cannot have seen one of these pictures."""
     for candidate in candidates:
         if problem := files.problem_of(candidate):
-            raise NotAllowed(f"{problem} What cannot be seen cannot be rated: let it be drawn again.")
+            raise NotAllowed(f"{problem} What cannot be seen cannot be rated.")
 
 
 def _add_ratings(
