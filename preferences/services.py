@@ -205,7 +205,7 @@ def refuse_unseen(*candidates: Candidate) -> None:
     """Raises NotAllowed where a person cannot have seen one of these pictures."""
     for candidate in candidates:
         if problem := files.problem_of(candidate):
-            raise NotAllowed(f"{problem} What cannot be seen cannot be rated: let it be drawn again.")
+            raise NotAllowed(f"{problem} What cannot be seen cannot be rated.")
 
 
 def _is_in_turn(batch: Batch, candidate: Candidate, value: str, page: uuid.UUID, turn: int) -> bool:

@@ -261,7 +261,7 @@ def picture(request: HttpRequest, candidate_id: int, kind: str) -> HttpResponseB
     name = found.name or ""
     problem = "" if kind == "preview" else files.problem(name)  # of a preview the next one is never far
     if problem:
-        raise Http404(f"{problem} Its tile lets you draw it again.")
+        raise Http404(problem)
     try:
         response = FileResponse(default_storage.open(name, "rb"))
     except (FileNotFoundError, IsADirectoryError) as error:
