@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.utils.dateparse import parse_datetime
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from generation import installed
 from preferences import comparing, files, paging, redrawing, selectors, services, tasks
@@ -74,7 +74,7 @@ def _enqueue_first(session: Session) -> None:
         tasks.enqueue(first.pk)
 
 
-@require_GET
+@require_safe
 def session(request: HttpRequest, session_id: uuid.UUID, number: int | None = None) -> HttpResponse:
     """A session at its newest batch, or at an earlier one."""
     view = _batch_view(request, session_id, number)
@@ -94,7 +94,7 @@ def _session_page(
     }
 
 
-@require_GET
+@require_safe
 def progress(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
     """The polled fragment: the progress node, and out of band the tiles drawn since the last poll."""
     if not getattr(request, "htmx", False):
@@ -248,7 +248,7 @@ def stop_search(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     return redirect("search", session_id)
 
 
-@require_GET
+@require_safe
 def picture(request: HttpRequest, candidate_id: int, kind: str) -> HttpResponseBase:
     """The PNG, the thumbnail or the preview of one of the user's own candidates.
 
@@ -302,7 +302,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "preferences/refused.html", {"sentence": sentence or "There is no such page."}, status=404)
 
 
-@require_GET
+@require_safe
 def models(request: HttpRequest) -> HttpResponse:
     """What can draw here: the models, and the workers that have them in memory."""
     workers = selectors.workers()

@@ -1,11 +1,13 @@
 """A picture whose file is damaged or gone says so instead of being blank, and is drawn again."""
 
+import uuid
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from preferences import drawing
+from preferences import drawing, services
+from preferences.models import Candidate
 from tests.factories import SessionFactory
 
 
@@ -29,9 +31,7 @@ def test_with_script(page, live_server, workers, drawn):
     cut.write_bytes(cut.read_bytes()[:-20])
     # As long as it says, but no picture.
     noise = Path(two.thumbnail.path)
-    noise.write_bytes(
-        noise.read_bytes()[:20] + bytes(len(noise.read_bytes()) - 20)
-    )
+    noise.write_bytes(noise.read_bytes()[:20] + bytes(len(noise.read_bytes()) - 20))
     Path(three.thumbnail.path).unlink()
     page.goto(f"{live_server.url}/s/{drawn.session_id}/")
     expect(tile(page, 1)).to_contain_text("The file of this picture is damaged: it can be drawn again.")
@@ -56,6 +56,21 @@ def test_with_script(page, live_server, workers, drawn):
     tile(page, 2).get_by_role("button", name="Draw again").click()
     expect(tile(page, 2).get_by_role("img")).not_to_have_attribute("src", before, timeout=60_000)
     expect(tile(page, 1).get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
+
+
+def test_without_script(page_without_script, live_server, workers, drawn):
+    page = page_without_script
+    candidate = drawn.candidates.get(slot=2)
+    Path(candidate.image.path).unlink()
+    services.rate(drawn.candidates.get(slot=1), "good", uuid.uuid4())
+    page.goto(f"{live_server.url}/s/{drawn.session_id}/")
+    expect(tile(page, 2)).to_contain_text("The file of this picture is missing: it can be drawn again.")
+    expect(tile(page, 2).get_by_role("checkbox")).to_have_count(0)
+    workers.start("gpu")
+    tile(page, 2).get_by_role("button", name="Draw again").click()
+    expect(tile(page, 2).get_by_role("img")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("status")).to_contain_text("3 of 3 images", timeout=60_000)
+    assert Candidate.objects.get(pk=candidate.pk).image == candidate.image
 
 
 def test_a_connection_that_is_lost_says_nothing_of_the_file(page, live_server, drawn):

@@ -219,11 +219,12 @@ def test_an_earlier_best_that_is_lost_makes_room_for_another(client, drawn):
 
 @pytest.mark.parametrize("space", ["latent", "pooled_embed", "prompt_embed"])
 def test_the_same_picture_into_the_same_place(client, manager, space):
-    batch = draw(SessionFactory(space=space, noise_seed=7).batches.get(), manager)
+    # One picture in a pass: beside others it is rounded otherwise, and random weights make much of that.
+    batch = draw(SessionFactory(space=space, noise_seed=7, inference_batch=1).batches.get(), manager)
     candidate = first(batch)
     say(client, candidate, "good")
     services.update_controls(batch.session, {"noise_seed": 8, "diff_steps": 5})  # of the next batch, not of this one
-    before = np.asarray(Image.open(candidate.image.path), dtype=float)
+    before = np.asarray(Image.open(candidate.image.path))
     address = re.search(r'src="(/candidates/\d+/thumbnail[^"]*)"', tile_of(page_of(client, batch), 1)).group(1)
     lose(candidate)
     Path(candidate.image.path).unlink()
@@ -235,9 +236,7 @@ def test_the_same_picture_into_the_same_place(client, manager, space):
     now = first(batch)
     assert bytes(now.vector) == bytes(candidate.vector)
     assert (now.pk, now.attempt, now.score, now.image) == (candidate.pk, 1, candidate.score, candidate.image)
-    assert (
-        np.abs(np.asarray(Image.open(now.image.path), dtype=float) - before).max() <= 2
-    )  # beside others it was rounded
+    np.testing.assert_array_equal(np.asarray(Image.open(now.image.path)), before)
     tile = tile_of(page_of(client, batch), 1)
     assert 'value="good" data-rating="good" aria-pressed="true"' in tile
     renewed = re.search(r'src="(/candidates/\d+/thumbnail[^"]*)"', tile).group(1)
