@@ -14,8 +14,8 @@ from preferences.models import Batch, Candidate
 
 log = logging.getLogger(__name__)
 
-MISSING = "The file of this picture is missing."
-DAMAGED = "The file of this picture is damaged."
+MISSING = "The file of this picture is missing: it can be drawn again."
+DAMAGED = "The file of this picture is damaged: it can be drawn again."
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
 
 

@@ -15,6 +15,7 @@ from preferences.models import Rating, Session
 from preferences.text import is_visible
 
 SMALLEST_SIDE = 64
+LARGEST_ID = 2**63 - 1  # that the database can look for
 # Left empty, these take the default of the chosen model or space.
 FROM_MODEL = {
     "width": "width",
@@ -183,11 +184,16 @@ class ControlsForm(LearningForm):
 class RatingForm(forms.Form):
     value = forms.ChoiceField(choices=[(word, word) for word in (*Rating.WORDS, "none")])
     form_token = forms.UUIDField()
+    page = forms.UUIDField(required=False)
+    turn = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)
+
+    def clean_turn(self) -> int:
+        return self.cleaned_data["turn"] or 0
 
 
 class CompareForm(forms.Form):
-    first = forms.IntegerField()
-    second = forms.IntegerField()
+    first = forms.IntegerField(min_value=0, max_value=LARGEST_ID)
+    second = forms.IntegerField(min_value=0, max_value=LARGEST_ID)
     answer = forms.ChoiceField(choices=[(answer, answer) for answer in Rating.ANSWERS])
     form_token = forms.UUIDField()
 

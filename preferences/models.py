@@ -23,7 +23,7 @@ class Session(Controls):
         POOLED_EMBED = "pooled_embed", "PooledEmbed"
         PROMPT_EMBED = "prompt_embed", "PromptEmbed"
 
-    # The form carries this id, so that a form sent twice makes one session.
+    # Made of the form's id and what it said, so that a form sent twice makes one session.
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="preference_sessions")
     slot = models.CharField("Slot", max_length=100, blank=True, help_text="Keeps experiments on one prompt apart.")
@@ -176,6 +176,9 @@ class Candidate(models.Model):
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     drawn_at = models.DateTimeField(null=True, blank=True)
+    # Requests may overtake each other: a page numbers what it says, and the last that was heard of here is kept.
+    heard_page = models.UUIDField(null=True, editable=False)
+    heard_turn = models.BigIntegerField(default=0, editable=False)
 
     class Meta:
         ordering = ("batch", "slot", "attempt")

@@ -30,27 +30,19 @@ class NotAllowed(Exception):
 
 
 @transaction.atomic
-def start_session(owner: User, session_id: uuid.UUID, fields: Mapping[str, Any]) -> Session:
-    """Make a session with its first batch. A second call with the same id and fields gives the same session.
+def start_session(owner: User, form_id: uuid.UUID, fields: Mapping[str, Any]) -> Session:
+    """Make a session with its first batch. A second call with the same form id and fields gives the same session.
 
-    The same id with other fields is a form that was filled in again after Back: that makes a session of its own.
+    The same form with other fields was filled in again after Back: that makes a session of its own, whatever became
+    of the first.
     """
-    used = Session.objects.filter(pk=session_id).first()
-    if used is not None and not (used.owner_id == owner.pk and _was_started_with(used, fields)):
-        # Told from what is asked for, so that this form sent twice is one session too.
-        session_id = uuid.uuid5(session_id, repr((owner.pk, sorted(fields.items()))))
+    session_id = uuid.uuid5(form_id, repr((owner.pk, sorted(fields.items()))))
     session, created = Session.objects.get_or_create(
         id=session_id, owner=owner, defaults={**fields, "seed": secrets.randbits(62)}
     )
     if created:
         _add_batch(session, 1)
     return session
-
-
-def _was_started_with(session: Session, fields: Mapping[str, Any]) -> bool:
-    """The controls may have been changed since; the first batch keeps them as they were."""
-    as_it_was = session.batches.get(number=1).controls()
-    return all(as_it_was.get(name, getattr(session, name)) == value for name, value in fields.items())
 
 
 def update_controls(session: Session, values: Mapping[str, Any]) -> None:
@@ -171,17 +163,22 @@ def _end_search(search: Search, state: str) -> None:
 
 
 @transaction.atomic
-def rate(candidate: Candidate, value: str, form_token: uuid.UUID) -> Batch | None:
+def rate(
+    candidate: Candidate, value: str, form_token: uuid.UUID, page: uuid.UUID | None = None, turn: int = 0
+) -> Batch | None:
     """Say one of Rating.WORDS of one picture, or “none” (take it back). What is said already is not said again.
 
     With Form Submit off the rated slot is drawn anew, or after “best” and the last “next” the next batch: what to
-    enqueue is returned, otherwise None. The same form token twice is one event. Raises NotAllowed for a picture that
-    is not there.
+    enqueue is returned, otherwise None. The same form token twice is one event. A page with script numbers what it
+    says (`turn`): what arrives after something later from the same page is too late. Raises NotAllowed for a picture
+    that is not there.
     """
     batch = Batch.objects.select_for_update().get(pk=candidate.batch_id)
     session = batch.session
     if candidate.state != Candidate.State.READY:
         raise NotAllowed("This picture is not there yet: rate it when it has been drawn.")
+    if page is not None and not _is_in_turn(batch, candidate, value, page, turn):
+        return None
     if value == "none":
         _undo(candidate)
         return None
@@ -208,7 +205,16 @@ def refuse_unseen(*candidates: Candidate) -> None:
     """Raises NotAllowed where a person cannot have seen one of these pictures."""
     for candidate in candidates:
         if problem := files.problem_of(candidate):
-            raise NotAllowed(f"{problem} What cannot be seen cannot be rated: let it be drawn again.")
+            raise NotAllowed(f"{problem} What cannot be seen cannot be rated.")
+
+
+def _is_in_turn(batch: Batch, candidate: Candidate, value: str, page: uuid.UUID, turn: int) -> bool:
+    """Whether the page has said nothing later of this picture, or as one batch has one best, of those beside it."""
+    later = Candidate.objects.filter(batch=batch, heard_page=page, heard_turn__gte=turn)
+    if (later if value == "best" else later.filter(pk=candidate.pk)).exists():
+        return False
+    Candidate.objects.filter(pk=candidate.pk).update(heard_page=page, heard_turn=turn)
+    return True
 
 
 def _add_ratings(

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 from django.utils.dateparse import parse_datetime
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from generation import installed
 from preferences import comparing, files, paging, redrawing, selectors, services, tasks
@@ -74,7 +74,7 @@ def _enqueue_first(session: Session) -> None:
         tasks.enqueue(first.pk)
 
 
-@require_GET
+@require_safe
 def session(request: HttpRequest, session_id: uuid.UUID, number: int | None = None) -> HttpResponse:
     """A session at its newest batch, or at an earlier one."""
     view = _batch_view(request, session_id, number)
@@ -84,20 +84,17 @@ def session(request: HttpRequest, session_id: uuid.UUID, number: int | None = No
 def _session_page(
     request: HttpRequest, view: selectors.BatchView, controls: ControlsForm | None = None
 ) -> dict[str, Any]:
-    good, bad = selectors.rating_counts(view.session)
     return {
         "view": view,
         "session": view.session,
         "controls": controls or ControlsForm(instance=view.session),
-        "good": good,
-        "bad": bad,
         "learned": view.learned,
         "search": selectors.last_search(view.session),
         "batch_numbers": paging.batch_numbers(view.batch.number, view.newest),
     }
 
 
-@require_GET
+@require_safe
 def progress(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
     """The polled fragment: the progress node, and out of band the tiles drawn since the last poll."""
     if not getattr(request, "htmx", False):
@@ -134,9 +131,8 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
     form = RatingForm(request.POST)
     if not form.is_valid():
         return _refuse(request, "This rating could not be read: reload the page and try again.")
-    value = form.cleaned_data["value"]
     try:
-        redrawn = services.rate(candidate, value, form.cleaned_data["form_token"])
+        redrawn = services.rate(candidate, **form.cleaned_data)
     except services.NotAllowed as error:
         return _refuse(request, str(error), status=409)
     if redrawn is not None:
@@ -149,8 +145,7 @@ def rate(request: HttpRequest, candidate_id: int) -> HttpResponse:
         return redirect(_batch_url(batch) + f"#tile-{candidate.slot}")
     view = _batch_view(request, batch.session_id, batch.number)
     # The page says up to when it shows the tiles, so that what was drawn meanwhile comes along and is not skipped.
-    good, bad = selectors.rating_counts(view.session)
-    news = _news(view, request.POST.get("after", "")) | {"is_rating": True, "good": good, "bad": bad}
+    news = _news(view, request.POST.get("after", "")) | {"is_rating": True}
     response = _dated(render(request, "preferences/progress.html", news), view)
     labels = {tile.candidate.pk: button.label for tile in view.tiles for button in tile.asked if button.word == "next"}
     if labels:
@@ -253,7 +248,7 @@ def stop_search(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     return redirect("search", session_id)
 
 
-@require_GET
+@require_safe
 def picture(request: HttpRequest, candidate_id: int, kind: str) -> HttpResponseBase:
     """The PNG, the thumbnail or the preview of one of the user's own candidates.
 
@@ -266,7 +261,7 @@ def picture(request: HttpRequest, candidate_id: int, kind: str) -> HttpResponseB
     name = found.name or ""
     problem = "" if kind == "preview" else files.problem(name)  # of a preview the next one is never far
     if problem:
-        raise Http404(f"{problem} Its tile lets you draw it again.")
+        raise Http404(problem)
     try:
         response = FileResponse(default_storage.open(name, "rb"))
     except (FileNotFoundError, IsADirectoryError) as error:
@@ -307,7 +302,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "preferences/refused.html", {"sentence": sentence or "There is no such page."}, status=404)
 
 
-@require_GET
+@require_safe
 def models(request: HttpRequest) -> HttpResponse:
     """What can draw here: the models, and the workers that have them in memory."""
     workers = selectors.workers()

@@ -36,11 +36,14 @@ def tiny_model() -> str:
 
 def tiny_vae(folder: str, latent_channels: int = 4) -> str:
     """Save an AutoencoderTiny with random weights, for previews, in this folder."""
+    import torch
     from diffusers import AutoencoderTiny
 
     sizes = {"encoder_block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4}
     few = {"num_encoder_blocks": (1,) * 4, "num_decoder_blocks": (1,) * 4}
-    AutoencoderTiny(latent_channels=latent_channels, **sizes, **few).save_pretrained(folder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        AutoencoderTiny(latent_channels=latent_channels, **sizes, **few).save_pretrained(folder)
     return folder
 
 

@@ -111,6 +111,9 @@ FORMS: dict[str, Callable[[Place], dict[str, Any]]] = {
     "undo_pair": lambda place: {},
     "retry": lambda place: {},
     "rate": _rating,
+    "forget": lambda place: {},
+    "remember": lambda place: {},
+    "use_xgboost": lambda place: {},
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.recovery.conftest import workers
+from tests.recovery.conftest import wait_until_quiet, workers
 
 __all__ = ["workers"]
 
@@ -48,7 +48,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser) -> Iterator[Page]:
+def page(browser, transactional_db) -> Iterator[Page]:
     context = browser.new_context()
     context.set_default_timeout(30_000)
     page = context.new_page()
@@ -58,13 +58,15 @@ def page(browser) -> Iterator[Page]:
     page.provoked = []  # what a test makes the browser complain of; a complaint may come late, so it is weighed here
     yield page
     context.close()
+    wait_until_quiet()
     left = [text for text in problems if not any(part in text for part in page.provoked)]
     assert not left, f"the browser complained: {left}"
 
 
 @pytest.fixture
-def page_without_script(browser) -> Iterator[Page]:
+def page_without_script(browser, transactional_db) -> Iterator[Page]:
     context = browser.new_context(java_script_enabled=False)
     context.set_default_timeout(30_000)
     yield context.new_page()
     context.close()
+    wait_until_quiet()

@@ -1,12 +1,13 @@
 """Haste and slow answers: what a person said last is what is saved, once, and nobody undoes what he did not mean to."""
 
 import re
+import uuid
 
 import pytest
 from playwright.sync_api import APIResponse, Page, Route, expect
 
-from preferences import drawing, selectors, training
-from preferences.models import Rating, Session
+from preferences import drawing, selectors, services, training
+from preferences.models import Candidate, Rating, Session
 from tests.browser.conftest import eventually
 from tests.factories import SessionFactory
 
@@ -83,8 +84,8 @@ def test_a_second_press_in_haste_undoes_nothing(page, drawn):
         page.wait_for_timeout(250)
     page.keyboard.up("Enter")
     is_pressed(button(page, 4, "Bad"))
-    settled(page)
     eventually(page, counted(session), (2, 2))
+    settled(page)
     assert Rating.objects.count() == 4
     assert not Rating.objects.filter(undone_at__isnull=False).exists()
 
@@ -177,6 +178,43 @@ def test_submit_waits_for_ratings_on_their_way(page, drawn):
     slow.let_go()
     expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
     assert selectors.rating_counts(session) == (0, 1)
+
+
+def test_submit_waits_for_a_mind_that_was_changed_back(page, drawn):
+    """What is shown is what was saved before the first word went out; another is on its way nevertheless."""
+    session = drawn()
+    button(page, 1).click()
+    eventually(page, counted(session), (1, 0))
+    settled(page)
+    slow = Slow(page)
+    button(page, 1, "Bad").click()
+    slow.wait()
+    button(page, 1).click()
+    page.get_by_role("button", name="Submit batch").click()
+    expect(page.locator("#batch-form")).to_have_attribute("aria-busy", "true")
+    assert session.batches.count() == 1
+    slow.let_go()
+    expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
+    assert selectors.rating_counts(session) == (1, 0)
+
+
+def test_who_leaves_after_changing_back_loses_nothing(page, drawn):
+    session = drawn()
+    button(page, 1).click()
+    eventually(page, counted(session), (1, 0))
+    settled(page)
+    slow = Slow(page)
+    button(page, 1, "Bad").click()
+    slow.wait()
+    button(page, 1).click()
+    tile = session.batches.get().candidates.get(slot=1)
+    page.get_by_role("link", name="Models").click()
+    expect(page).to_have_url(re.compile("/models/$"))
+    eventually(page, lambda: Candidate.objects.get(pk=tile.pk).heard_turn, 4)
+    assert selectors.rating_counts(session) == (1, 0)
+    # The first of the two, kept back until now, is heard too late.
+    services.rate(tile, "bad", uuid.uuid4(), Candidate.objects.get(pk=tile.pk).heard_page, 2)
+    assert selectors.rating_counts(session) == (1, 0)
 
 
 def test_who_leaves_at_once_loses_nothing(page, drawn):

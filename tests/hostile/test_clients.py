@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -119,33 +119,33 @@ def peak(pid: int, since: bool = False) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
 
 
-def bodies() -> dict[str, bytes]:
-    """Each close to the largest that is taken."""
-    size = wire.MOST_BYTES - 1000
-
-    def of(field: str, text: str) -> bytes:
-        prefix = f'{{"prompt": "a sea", "embedding_type": "pooled", "{field}": '
-        return (prefix + text + "}").encode()
-
-    return {
-        "nan": of("embedding", "[" + "NaN," * (size // 4) + "0]"),
-        "numbers": of("embedding", "[" + "0.1," * (size // 4) + "0]"),
-        "nan in rows": of("embeddings", "[" + "[NaN]," * (size // 6) + "[0]]"),
-        "objects": of("embedding", "[" + "{}," * (size // 3) + "0]"),
-        "texts": of("embedding", "[" + '"a",' * (size // 4) + "0]"),
-        "nested": b"[" * size,
-        "a long number": of("embedding", "[" + "1" * size + "]"),
-        "a long text": of("steps", '"' + "x" * size + '"'),
-        "many fields": ("{" + ",".join(f'"f{i}": 1' for i in range(size // 16)) + "}").encode(),
-        "no JSON": b"x" * size,
-    }
+SIZE = wire.MOST_BYTES - 1000
 
 
-@pytest.mark.parametrize("kind", bodies())
+def of(field: str, text: str) -> bytes:
+    return f'{{"prompt": "a sea", "embedding_type": "pooled", "{field}": {text}}}'.encode()
+
+
+# Each close to the largest that is taken; made when it is needed.
+BODIES: dict[str, Callable[[], bytes]] = {
+    "nan": lambda: of("embedding", "[" + "NaN," * (SIZE // 4) + "0]"),
+    "numbers": lambda: of("embedding", "[" + "0.1," * (SIZE // 4) + "0]"),
+    "nan in rows": lambda: of("embeddings", "[" + "[NaN]," * (SIZE // 6) + "[0]]"),
+    "objects": lambda: of("embedding", "[" + "{}," * (SIZE // 3) + "0]"),
+    "texts": lambda: of("embedding", "[" + '"a",' * (SIZE // 4) + "0]"),
+    "nested": lambda: b"[" * SIZE,
+    "a long number": lambda: of("embedding", "[" + "1" * SIZE + "]"),
+    "a long text": lambda: of("steps", '"' + "x" * SIZE + '"'),
+    "many fields": lambda: b"{" + b",".join(b'"f%d": 1' % i for i in range(SIZE // 16)) + b"}",
+    "no JSON": lambda: b"x" * SIZE,
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
 def test_large_bodies_get_small_answers_and_take_little_memory(generation_server, kind):
-    token, before = generation_server.token, peak(generation_server.pid, since=True)
+    token, before, body = generation_server.token, peak(generation_server.pid, since=True), BODIES[kind]()
     for route in ("batch" if kind == "nan in rows" else "generate", "draw"):
-        status, said = get(f"{generation_server.url}/{route}", token, bodies()[kind], seconds=60)
+        status, said = get(f"{generation_server.url}/{route}", token, body, seconds=60)
         assert status in (400, 422)
         assert len(said) < 10_000
     assert peak(generation_server.pid) - before < 800 * 2**20

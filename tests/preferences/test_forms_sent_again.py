@@ -33,10 +33,63 @@ def test_controls_that_were_changed_since_do_not_make_it_another(client, tiny_mo
     assert client.post("/", form).headers["Location"] == place
 
 
+def test_a_vote_that_changed_the_first_batch_does_not_make_it_another(client, manager):
+    form = start_form(form_submit="")
+    place = client.post("/", form).headers["Location"]
+    session = Session.objects.get()
+    services.update_controls(session, {"form_submit": False, "temperature": 3})
+    batch = session.batches.get()
+    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    rate(client, batch.candidates.first(), "good")  # the batch is drawn again with the controls of now
+    assert client.post("/", form).headers["Location"] == place
+
+
+def test_what_a_page_said_earlier_and_arrives_later_is_too_late(client, manager, session):
+    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    one, two, *_ = session.batches.get().candidates.all()
+    page, other = str(uuid.uuid4()), str(uuid.uuid4())
+
+    def say(candidate: Candidate, value: str, turn: int, of: str = page) -> tuple[int, int]:
+        form = {"value": value, "form_token": str(uuid.uuid4()), "page": of, "turn": turn}
+        assert client.post(f"/candidates/{candidate.pk}/rate", form).status_code == 302
+        return selectors.rating_counts(session)
+
+    assert say(one, "bad", 2) == (0, 1)
+    assert say(one, "good", 1) == (0, 1)  # was on its way for long
+    assert say(two, "good", 1) == (1, 1)  # another picture: no word of it was later
+    assert say(one, "none", 4) == (1, 0)
+    assert say(one, "good", 3) == (1, 0)
+    assert say(one, "good", 1, other) == (2, 0)  # another page counts for itself
+
+
+def test_the_best_that_was_chosen_earlier_and_arrives_later_is_too_late(client, manager):
+    session = SessionFactory(asking="best")
+    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    one, two, *_ = session.batches.get().candidates.all()
+    page = uuid.uuid4()
+    for candidate, turn in ((two, 2), (one, 1)):
+        services.rate(candidate, "best", uuid.uuid4(), page, turn)
+    best = Rating.objects.filter(undone_at__isnull=True, items__value__gt=0)
+    assert list(best.values_list("items__candidate", flat=True)) == [two.pk]
+
+
+def test_a_poll_brings_the_counts_too(client, manager, session):
+    """The answer to a rating that a poll overtakes is let go: the poll must show what it showed."""
+    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    rate(client, session.batches.get().candidates.first(), "good")
+    poll = client.get(f"/s/{session.pk}/1/progress", headers={"HX-Request": "true"}).content.decode()
+    assert "1 good, 0 bad so far" in poll
+
+
+def test_without_script_the_page_reloads_at_its_own_address(client, session):
+    assert f'content="2; url=/s/{session.pk}/"' in client.get(f"/s/{session.pk}/").content.decode()
+
+
 def test_an_id_that_another_has_used_is_no_error(tiny_model):
     other = User.objects.create_user("other")
-    theirs = SessionFactory(owner=other)
-    ours = SessionFactory(id=theirs.pk)
+    form_id = uuid.uuid4()
+    theirs = SessionFactory(owner=other, id=form_id)
+    ours = SessionFactory(id=form_id)
     assert ours.pk != theirs.pk
     assert ours.owner == local_user()
 

@@ -69,6 +69,13 @@ def test_the_next_batch_follows_the_ratings(manager):
     assert len({v.tobytes() for v in vectors}) == 4
 
 
+def test_every_page_answers_head_as_it_answers_get(client, manager, session):
+    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    picture = f"/candidates/{session.batches.get().candidates.first().pk}/image"
+    for place in ("/", "/models/", f"/s/{session.pk}/", f"/s/{session.pk}/1/", picture):
+        assert client.head(place).status_code == client.get(place).status_code == 200
+
+
 def test_pictures_are_files_with_their_settings(client, manager, session):
     candidate = draw(session.batches.get(), manager).candidates.first()
     answer = client.get(f"/candidates/{candidate.pk}/image")

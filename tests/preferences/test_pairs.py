@@ -109,6 +109,7 @@ def test_wrong_answers_are_refused(client, batch, manager):
         ({"first": "x"}, 400),
         ({"second": pair.first.pk}, 409),
         ({"second": stranger}, 409),
+        ({"second": 2**63}, 400),
         ({"form_token": ""}, 400),
     ):
         assert client.post(place, good | changes).status_code == status

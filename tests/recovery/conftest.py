@@ -62,7 +62,26 @@ def workers(transactional_db, tiny_model, tmp_path, settings) -> Iterator[Worker
     yield workers
     workers.kill()
     workers.log.close()
+    wait_until_quiet()
     print((tmp_path / "workers.log").read_text()[-4000:])
+
+
+def wait_until_quiet() -> None:
+    """Until nobody else has asked the test database for anything for half a second: its tables are emptied next, which
+    would be a deadlock.
+
+    A server goes on with what a killed client has asked it for, a page may have asked for one more thing, and between
+    two queries of one answer a connection is idle.
+    """
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    at_work = "(state <> 'idle' OR state_change > clock_timestamp() - interval '500 ms')"
+
+    def is_quiet() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(f"{others} AND {at_work}")
+            return cursor.fetchone() == (0,)
+
+    wait_for(is_quiet, 30, "no other connection at work")
 
 
 def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -66,13 +66,14 @@ def stored(part: Path, kind: str = "") -> dict[str, torch.Tensor]:
 
 def test_every_weight_of_flux_arrives(folder):
     spec = replace(repositories.local(repositories.models()["flux-schnell"], folder), quantization="")
-    pipe = Flux.load(spec, "cpu").pipe
+    flux = Flux.load(spec, "cpu")
+    pipe, parts = flux.pipe, {**flux.pipe.components, "text_encoder_2": flux.t5}
     for part in ("transformer", "text_encoder", "text_encoder_2", "vae"):
-        weights = {name.removeprefix("text_model."): one for name, one in getattr(pipe, part).named_parameters()}
+        weights = {name.removeprefix("text_model."): one for name, one in parts[part].named_parameters()}
         expected = stored(Path(spec.source) / part)
         assert weights.keys() == expected.keys()
         assert all(torch.equal(weights[name], expected[name]) for name in weights), part
-    assert pipe.text_encoder_2.encoder.embed_tokens.weight is pipe.text_encoder_2.shared.weight
+    assert flux.t5.encoder.embed_tokens.weight is flux.t5.shared.weight
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(Path(spec.source) / "tokenizer_2" / "spiece.model"))
     assert pipe.tokenizer_2("A calm landscape.").input_ids == [*pieces.encode("A calm landscape."), 1]
     clip = pipe.tokenizer("the", padding="max_length", max_length=6).input_ids

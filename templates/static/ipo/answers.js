@@ -4,16 +4,19 @@
 const HASTE = 400; // ms: a second press within them is the same press, by a finger that shook or clicked twice
 const LOOK = 350; // ms: nobody judges pictures that have been there for less
 const saved = new WeakMap(); // tile -> the word that the server is known to have for it, once it may differ from the page
-const meant = new WeakMap(); // submit event -> the word that it says
+const unanswered = new WeakMap(); // tile -> the turn of its last word, until the server has answered that
+const meant = new WeakMap(); // submit event -> the word that it says, and which turn of this page's it is
 const lastPress = new WeakMap(); // button -> when
 const COMPARING = "form.pair, form.undo";
+const PAGE = freshId();
+let turn = 0;
 let comparing = 0; // answers about pairs on their way
 let held = false; // Submit was pressed, and waits for what is on its way
 
 const tiles = () => [...document.querySelectorAll(".tile.ready")];
 const shown = (tile) => tile.querySelector("[data-rating][aria-pressed=true]")?.dataset.rating || "none";
 const known = (tile) => (saved.has(tile) ? saved.get(tile) : shown(tile));
-const isSaved = () => !comparing && tiles().every((tile) => known(tile) === shown(tile));
+const isAllSaved = () => !comparing && !tiles().some((tile) => unanswered.has(tile));
 
 function say(tile, word) {
   if (!saved.has(tile)) saved.set(tile, shown(tile));
@@ -47,16 +50,18 @@ document.addEventListener("submit", (event) => {
     const before = lastPress.get(button) ?? -Infinity;
     lastPress.set(button, event.timeStamp);
     const isPressed = button.getAttribute("aria-pressed") === "true";
-    if (isPressed && event.timeStamp - before < HASTE) return stop(event);
     const tile = form.closest(".tile");
+    // Nor is anything taken back that is not even saved: who presses then is out of patience.
+    if (isPressed && (event.timeStamp - before < HASTE || unanswered.has(tile))) return stop(event);
     const word = isPressed ? "none" : button.dataset.rating;
-    meant.set(event, word);
+    meant.set(event, { word, turn: (turn += 1) });
+    unanswered.set(tile, turn);
     say(tile, word);
     for (const other of others(tile, word)) say(other, "none");
   } else if (form.matches(COMPARING)) {
     if (!("seen" in form.dataset)) stop(event);
     setSeen(false);
-  } else if (form.id === "batch-form" && !isSaved()) {
+  } else if (form.id === "batch-form" && !isAllSaved()) {
     stop(event);
     held = true;
     form.setAttribute("aria-busy", "true");
@@ -69,32 +74,32 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.addEventListener("htmx:configRequest", ({ detail }) => {
-  const word = meant.get(detail.triggeringEvent);
-  if (!word) return;
-  detail.parameters.value = word;
-  detail.parameters.form_token = freshId();
+  const said = meant.get(detail.triggeringEvent);
+  if (said) Object.assign(detail.parameters, { value: said.word, turn: said.turn, page: PAGE, form_token: freshId() });
 });
 document.addEventListener("htmx:beforeRequest", ({ target }) => {
   if (target.matches(COMPARING)) comparing += 1;
 });
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   const form = detail.requestConfig.elt;
-  const word = meant.get(detail.requestConfig.triggeringEvent);
-  if (word) settleTile(form.closest(".tile"), word, detail.successful);
+  const said = meant.get(detail.requestConfig.triggeringEvent);
+  if (said) settleTile(form.closest(".tile"), said, detail.successful);
   else if (form.matches(COMPARING)) {
     comparing -= 1;
     if (!detail.successful) setSeen(true);
   } else return;
   if (!detail.successful) held = false;
-  if (!held || !isSaved()) return;
+  if (!held || !isAllSaved()) return;
   held = false;
   document.getElementById("batch-form")?.requestSubmit();
 });
-function settleTile(tile, word, isDone) {
+function settleTile(tile, { word, turn }, isDone) {
+  const isLast = unanswered.get(tile) === turn;
+  if (isLast) unanswered.delete(tile);
   if (isDone) {
     saved.set(tile, word);
     for (const other of others(tile, word)) if (saved.get(other) === "best") saved.set(other, "none");
-  } else if (shown(tile) === word) {
+  } else if (isLast) {
     // Refused or lost, and nothing newer was said: the page shows again what is saved.
     say(tile, known(tile));
     for (const other of others(tile, word)) if (known(other) === "best") say(other, "best");
@@ -105,12 +110,13 @@ function settleTile(tile, word, isDone) {
 function handOver(tile) {
   const form = tile.querySelector("form");
   const body = new FormData(form);
-  body.set("value", shown(tile));
-  body.set("form_token", freshId());
+  const said = { value: shown(tile), turn: (turn += 1), page: PAGE, form_token: freshId() };
+  for (const [name, value] of Object.entries(said)) body.set(name, value);
   fetch(form.action, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
   saved.set(tile, shown(tile));
+  unanswered.delete(tile);
 }
-addEventListener("pagehide", () => tiles().filter((tile) => known(tile) !== shown(tile)).forEach(handOver));
+addEventListener("pagehide", () => tiles().filter((tile) => unanswered.has(tile)).forEach(handOver));
 
 // Answers may overtake each other: one that was read earlier than what the page shows is let go.
 let readAt = 0;
@@ -124,7 +130,7 @@ document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
   const { target, fragment } = detail;
   if (!target.matches(".tile.ready")) return;
   if (fragment.querySelector(".tile")?.dataset.candidate === target.dataset.candidate) detail.shouldSwap = false;
-  else if (known(target) !== shown(target)) handOver(target);
+  else if (unanswered.has(target)) handOver(target);
 });
 document.addEventListener("placed", ({ detail }) => {
   for (const [candidate, label] of Object.entries(detail)) {

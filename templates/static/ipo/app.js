@@ -37,7 +37,7 @@ async function unseen(picture) {
   tile.className = "tile missing";
   const blank = document.createElement("div");
   blank.className = "blank";
-  blank.append(Object.assign(document.createElement("p"), { textContent: sentence || "The file of this picture is damaged." }));
+  blank.append(Object.assign(document.createElement("p"), { textContent: sentence || "The file of this picture is damaged: it can be drawn again." }));
   const again = tile.querySelector("form.again");
   const hadFocus = tile.contains(document.activeElement);
   tile.querySelectorAll("noscript, .tick, form:not(.again)").forEach((node) => node.remove());
