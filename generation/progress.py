@@ -30,12 +30,24 @@ class Progress:
     total: int = 0
     seconds_left: int | None = None  # of this stage; None while its speed is not known
 
+    @property
+    def done_gb(self) -> float:
+        return self.done / 1e9
+
+    @property
+    def total_gb(self) -> float:
+        return self.total / 1e9
+
+    @property
+    def minutes_left(self) -> int:
+        return -(-(self.seconds_left or 0) // 60)
+
     def __str__(self) -> str:
         """A phrase for the log and the terminal."""
         if not self.total:
             return str(self.stage)
         if self.stage == Stage.FETCHING:
-            so_far = f"{self.done / 1e9:.2f} of {self.total / 1e9:.2f} GB"
+            so_far = f"{self.done_gb:.2f} of {self.total_gb:.2f} GB"
         else:
             so_far = f"{self.done} of {self.total} parts"
         left = "" if self.seconds_left is None else f", about {self.seconds_left} s left"

@@ -198,11 +198,16 @@ def finish_batch(lease: Lease) -> bool:
 
 def fail_batch(lease: Lease, error: str) -> None:
     """Close the batch with a sentence for the user; what was drawn stays."""
+    close_batch(lease.rows(), lease.batch_id, Batch.State.FAILED, error, error=error)
+
+
+def close_batch(rows: Any, batch_id: int, state: str, why_not_drawn: str, **changes: Any) -> None:
+    """If the batch is still one of these rows: close it, and say so of each picture that is not drawn."""
     with transaction.atomic():
-        if _release(lease.rows(), Batch.State.FAILED, phase=Batch.Phase.DONE, error=error):
-            pending = Candidate.objects.filter(batch_id=lease.batch_id, state=Candidate.State.PENDING)
+        if _release(rows, state, phase=Batch.Phase.DONE, **changes):
+            pending = Candidate.objects.filter(batch_id=batch_id, state=Candidate.State.PENDING)
             _delete_previews(pending)
-            _fail(pending, error)
+            _fail(pending, why_not_drawn)
 
 
 def _release(rows: Any, state: str, **changes: Any) -> int:

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import CheckConstraint, F, OuterRef, Q, QuerySet, Subquery, UniqueConstraint
 from pgvector.django import VectorField
 
+from generation.progress import Progress
 from preferences.controls import PROMPT_LIMIT, RANGES, Controls
 from preferences.text import is_visible
 
@@ -137,6 +138,14 @@ class Batch(Controls):
     @property
     def is_active(self) -> bool:
         return self.state in self.ACTIVE
+
+    @property
+    def has_ended_early(self) -> bool:
+        return self.state in (self.State.FAILED, self.State.CANCELLED)
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.state == self.State.CANCELLED
 
     def newest_attempts(self) -> "QuerySet[Candidate]":
         """One candidate for each slot. However often they were drawn anew, no earlier attempt is read."""
@@ -402,6 +411,9 @@ class Worker(models.Model):
     error = models.TextField(blank=True)
     device = models.CharField(max_length=200, blank=True, help_text="What it draws on.")
     memory_gb = models.FloatField(default=0, help_text="Of that device, in GB.")
+    progress = models.JSONField(
+        null=True, help_text="How far the model that it loads has come: the fields of generation.progress.Progress."
+    )
     seen_at = models.DateTimeField()
 
     class Meta:
@@ -409,3 +421,7 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def load(self) -> Progress | None:
+        return Progress(**self.progress) if self.progress else None

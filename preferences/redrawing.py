@@ -19,7 +19,7 @@ def retry_batch(session: Session, number: int) -> Batch:
     batch = Batch.objects.select_for_update().get(session=session, number=number)
     again = batch.newest_attempts().filter(state=Candidate.State.READY).exclude(error="")
     others = batch.newest_attempts().filter(state=Candidate.State.FAILED)
-    if not batch.is_active and (batch.state == Batch.State.FAILED or others.exists()):
+    if not batch.is_active and (batch.has_ended_early or others.exists()):
         _let_draw(again)
         # Nobody has seen these: they may be drawn from other vectors, which do not fail.
         others.update(state=Candidate.State.PENDING, error="", vector=None, alternatives=None, drawn_at=None)

@@ -4,12 +4,14 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.humanize.templatetags.humanize import ordinal
 from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
+from generation.progress import Progress
 from preferences import files
 from preferences.controls import Asking
 from preferences.counts import PLACED, last_word
@@ -101,6 +103,7 @@ class BatchView:
     tiles: list[Tile]
     worker_state: str  # "offline", or the state of the worker heard of last
     worker_error: str
+    load: Progress | None  # how far the model of this batch has come, where a worker loads it now
     learned: OptimizerState | None  # note and metrics of the session's last proposal
     newest: int  # number of the session's newest batch
     read_at: datetime  # it shows all that was saved before
@@ -130,7 +133,7 @@ class BatchView:
 
     @property
     def can_be_retried(self) -> bool:
-        return not self.batch.is_active and (self.failed > 0 or self.batch.state == Batch.State.FAILED)
+        return not self.batch.is_active and (self.failed > 0 or self.batch.has_ended_early)
 
     @property
     def total(self) -> int:
@@ -194,6 +197,7 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
             worker_seen=Subquery(worker.values("seen_at")[:1]),
             worker_state=Subquery(worker.values("state")[:1]),
             worker_error=Subquery(worker.values("error")[:1]),
+            worker_progress=Subquery(worker.values("progress")[:1]),
             learned_note=Subquery(learned.values("note")[:1]),
             learned_metrics=Subquery(learned.values("metrics")[:1]),
             learned_reason=Subquery(learned.values("reason")[:1]),
@@ -210,6 +214,7 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
         tiles=_tiles(batch, batch.session.asking),
         worker_state=batch.worker_state if heard else "offline",
         worker_error=batch.worker_error or "" if heard else "",
+        load=_loading(batch.worker_progress, batch) if heard else None,
         learned=None
         if batch.learned_note is None
         else OptimizerState(
@@ -221,6 +226,13 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
         newest=batch.newest,
         read_at=read_at,
     )
+
+
+def _loading(progress: dict[str, Any] | None, batch: Batch) -> Progress | None:
+    """What a worker reports, if it is the batch's own model and still to come."""
+    is_waited_for = batch.is_active and batch.phase in (Batch.Phase.QUEUED, Batch.Phase.LOADING)
+    load = Worker(progress=progress).load
+    return load if load is not None and is_waited_for and load.model == batch.session.model else None
 
 
 def _tiles(batch: Batch, asking: str) -> list[Tile]:
@@ -309,5 +321,6 @@ def workers() -> list[Worker]:
 
 
 def last_started() -> Session | None:
-    """The newest session: a worker that starts will most likely need its model next."""
-    return Session.objects.order_by("-created_at").first()
+    """The newest session whose drawing nobody stopped: a worker that starts will most likely need its model next."""
+    stopped = Batch.objects.filter(session=OuterRef("pk"), state=Batch.State.CANCELLED)
+    return Session.objects.exclude(Exists(stopped)).order_by("-created_at").first()

@@ -196,7 +196,7 @@ def rate(
     if words.order_by("-rating_id").values_list("rating__kind", "value").first() != (kind, number):
         _add_ratings(session, {candidate.pk: number}, candidate.drawn_at, kind, form_token)
     is_newest = not session.batches.filter(number__gt=batch.number).exists()
-    if session.form_submit or batch.state == Batch.State.FAILED or not is_newest:
+    if session.form_submit or batch.has_ended_early or not is_newest:
         return None
     return _redraw(session, batch, candidate)
 

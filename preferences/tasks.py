@@ -3,23 +3,25 @@
 import logging
 import threading
 import time
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_process_init
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, connections
 from kombu.exceptions import OperationalError
 
 from generation import registry
-from generation.errors import GenerationError, OutOfMemory
+from generation.errors import Cancelled, GenerationError, OutOfMemory
 from generation.manager import ModelManager
 from preferences import leases, selectors, services
 from preferences.models import Worker
 
 log = logging.getLogger(__name__)
 REPORT_SECONDS = 3.0
+LOADING_REPORT_SECONDS = 0.5  # while a model is loaded, of which the page shows how far it is
 
 
 def enqueue(batch_id: int) -> None:
@@ -82,6 +84,9 @@ def _start_drawing_worker(sender: str = "", **_: Any) -> None:
     model_manager()  # made before there is a second thread: there must be one slot
     for batch_id in leases.release_leases_of(sender):
         enqueue(batch_id)
+    # Celery's own handler comes next and closes by its number what is open of this thread, and then once more: a number
+    # that a file may have by then which the threads below have opened.
+    connections.close_all()
     threading.Thread(target=_report, args=(sender,), name="report", daemon=True).start()
 
 
@@ -100,7 +105,9 @@ def _report(name: str) -> None:
         try:
             hardware = manager.hardware()
             state.update(device=hardware.name, memory_gb=hardware.gigabytes)
-            manager.ensure_ready(registry.get(settings.IPO_MODELS, model), server)
+            manager.preload(registry.get(settings.IPO_MODELS, model), server)
+            state.update(state=Worker.State.READY)
+        except Cancelled:  # somebody waits for another model, or has stopped waiting for this one
             state.update(state=Worker.State.READY)
         except GenerationError as error:
             state.update(state=Worker.State.FAILED, error=str(error))
@@ -115,9 +122,12 @@ def _report(name: str) -> None:
             state.update(state=Worker.State.READY, error="")
         if state["state"] != Worker.State.LOADING:
             state.update(model=manager.loaded)  # none where a server draws
+        progress = manager.progress
+        state.update(progress=None if progress is None else asdict(progress))
         try:
             leases.report_worker(name, **state)
         except DatabaseError:
             log.warning("The database did not answer; reporting again in %s s.", REPORT_SECONDS)
             connection.close()
-        time.sleep(REPORT_SECONDS if state["state"] != Worker.State.LOADING else 0.5)
+        is_loading = state["state"] == Worker.State.LOADING or progress is not None
+        time.sleep(LOADING_REPORT_SECONDS if is_loading else REPORT_SECONDS)

@@ -18,6 +18,7 @@ urlpatterns = [
     path("s/<uuid:session_id>/<int:number>/pairs", views.pairs, name="pairs"),
     path("s/<uuid:session_id>/<int:number>/pairs/undo", views.undo_pair, name="undo_pair"),
     path("s/<uuid:session_id>/<int:number>/retry", views.retry, name="retry"),
+    path("s/<uuid:session_id>/<int:number>/stop", views.stop, name="stop"),
     path("candidates/<int:candidate_id>/rate", views.rate, name="rate"),
     path("candidates/<int:candidate_id>/again", views.draw_again, name="draw_again"),
     path("candidates/<int:candidate_id>/<str:kind>", views.picture, name="picture"),

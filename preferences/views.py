@@ -19,7 +19,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_http_methods, require_safe
 
 from generation import installed
-from preferences import comparing, files, paging, redrawing, selectors, services, tasks
+from preferences import comparing, files, paging, redrawing, selectors, services, stopping, tasks
 from preferences.forms import BatchRatingsForm, CompareForm, ControlsForm, RatingForm, SessionForm
 from preferences.models import Batch, Candidate, Session
 
@@ -199,6 +199,13 @@ def retry(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpRespo
         tasks.enqueue(redrawing.retry_batch(view.session, number).pk)
     except services.NotAllowed as error:
         return _refuse(request, str(error), status=409)
+    return redirect("batch", session_id, number)
+
+
+@post_or_back
+def stop(request: HttpRequest, session_id: uuid.UUID, number: int) -> HttpResponse:
+    """Wait no longer for a batch: for its turn, its model or its pictures."""
+    stopping.stop_batch(_batch_view(request, session_id, number).session, number)
     return redirect("batch", session_id, number)
 
 

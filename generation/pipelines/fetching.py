@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +19,9 @@ import httpx2
 from diffusers.pipelines import pipeline_utils
 from huggingface_hub import get_hf_file_metadata, get_session, hf_hub_url, snapshot_download
 from huggingface_hub.errors import DryRunError
-from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+from huggingface_hub.utils._headers import build_hf_headers
+from huggingface_hub.utils._http import hf_raise_for_status
+from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from generation.pipelines.quantization import PAUSE, is_locked
 from generation.progress import Report, Stage
@@ -26,6 +29,9 @@ from generation.progress import Report, Stage
 log = logging.getLogger(__name__)
 LARGE = 10_000_000  # bytes
 TRIES = 5  # of a connection that breaks off without having brought anything
+
+
+disable_progress_bars()  # of its own: Report tells of all
 
 
 @dataclass(frozen=True)
@@ -63,11 +69,15 @@ def snapshot(
     before = 0
     for file, blob in large.items():
         report.tell(Stage.FETCHING, before + _so_far(blob), total)
-        _fetch(file, blob, lambda done, before=before: report.tell(Stage.FETCHING, before + done, total))
+        _fetch(file, blob, partial(_tell_of_all, report, before, total))
         before += file.size
     if small:
         report.tell(Stage.FETCHING, before, total)
     return Path(snapshot_download(repository, **options))
+
+
+def _tell_of_all(report: Report, before: int, total: int, done: int) -> None:
+    report.tell(Stage.FETCHING, before + done, total)
 
 
 @contextmanager

@@ -34,8 +34,9 @@ class Flux(Pipeline):
     """A diffusers FluxPipeline without its T5, which reads a prompt once: then its embeddings are kept.
 
     In four bits T5 takes 4.3 GB beside the 6.7 of the transformer, more than a card of 12 GB has room for while it
-    draws. So it waits in the machine's own memory, and is on the card only while a new prompt is read: moved in a second,
-    where reading a prompt on the CPU would take the better part of a minute. bitsandbytes moves packed weights whole.
+    draws. So it waits in the machine's own memory, and is on the card only while a new prompt is read: moved in a
+    second, where reading a prompt on the CPU would take the better part of a minute. bitsandbytes moves packed weights
+    whole.
     """
 
     def __init__(self, spec: ModelSpec, pipe: FluxPipeline, device: str) -> None:

@@ -110,6 +110,7 @@ FORMS: dict[str, Callable[[Place], dict[str, Any]]] = {
     "pairs": _pair,
     "undo_pair": lambda place: {},
     "retry": lambda place: {},
+    "stop": lambda place: {},
     "rate": _rating,
     "forget": lambda place: {},
     "remember": lambda place: {},

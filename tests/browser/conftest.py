@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.recovery.conftest import wait_until_quiet, workers
 
@@ -15,6 +15,8 @@ __all__ = ["workers"]
 
 # Playwright's own event loop runs in this thread; Django would take that for asynchronous code.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+expect.set_options(timeout=30_000)  # only how long a failure takes: on a busy machine 5 seconds are soon gone
 
 FLAGS = [
     "--no-sandbox",
@@ -26,7 +28,7 @@ FLAGS = [
 ]
 
 
-def eventually(page: Page, read: Callable[[], Any], wanted: Any, seconds: float = 20) -> None:
+def eventually(page: Page, read: Callable[[], Any], wanted: Any, seconds: float = 60) -> None:
     """Like Playwright's expect, for what only the database says: the page may be ahead of it."""
     end = time.monotonic() + seconds
     while (found := read()) != wanted and time.monotonic() < end:

@@ -104,6 +104,18 @@ def test_without_form_submit_a_vote_redraws_its_tile(page, live_server, workers)
     eventually(page, Rating.objects.count, 1)
 
 
+def test_stopped_and_drawn_later(page, live_server, workers):
+    start(page, live_server, Curation_Size=4)
+    status = page.get_by_role("status")
+    expect(status).to_contain_text("No worker is drawing")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(status).to_contain_text("Stopped · 0 of 4 images, 4 not drawn")
+    workers.start("gpu")
+    page.get_by_role("button", name="Draw the rest").click()
+    expect(status).to_contain_text("4 of 4 images", timeout=60_000)
+    expect(page.get_by_role("button", name="Stop", exact=True)).to_have_count(0)
+
+
 def test_a_journey_without_script(page_without_script, live_server, workers):
     page = page_without_script
     workers.start("gpu")

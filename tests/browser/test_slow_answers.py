@@ -180,6 +180,19 @@ def test_submit_waits_for_ratings_on_their_way(page, drawn):
     assert selectors.rating_counts(session) == (0, 1)
 
 
+def test_a_search_waits_for_ratings_on_their_way(page, drawn):
+    session = drawn(value_model="xgboost")
+    slow = Slow(page)
+    button(page, 1).click()
+    slow.wait()
+    page.get_by_role("button", name="Search for settings").click()
+    expect(page.locator("#search-form")).to_have_attribute("aria-busy", "true")
+    assert not session.searches.exists()
+    slow.let_go()
+    expect(page.locator("#search")).to_contain_text("Tried 0 of 100 settings")
+    assert selectors.rating_counts(session) == (1, 0)
+
+
 def test_submit_waits_for_a_mind_that_was_changed_back(page, drawn):
     """What is shown is what was saved before the first word went out; another is on its way nevertheless."""
     session = drawn()

@@ -43,6 +43,15 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
+# As where another program takes the room meanwhile.
+FETCH_UNCHECKED = """
+from django.core.management import execute_from_command_line
+from generation.pipelines import loading
+loading.require_room = lambda *_: None
+execute_from_command_line(["manage.py", "fetch_models", "far"])
+"""
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
 def test_a_disk_that_fills_up_says_so_and_nothing_looks_complete(folder, python, tmp_path):
     place = tmp_path / "huggingface"
@@ -52,8 +61,10 @@ def test_a_disk_that_fills_up_says_so_and_nothing_looks_complete(folder, python,
         pytest.skip("no disk can be mounted here")
     try:
         with hub.serving(NAME, folder) as address:
-            full = python(address, "manage.py", "fetch_models", "far")
-        assert full.returncode == 1
+            refused = python(address, "manage.py", "fetch_models", "far")
+            full = python(address, "-c", FETCH_UNCHECKED)
+        assert refused.returncode == full.returncode == 1
+        assert "GB more on the disk of" in refused.stderr
         assert f"the disk of {place} is full. Free some space there, or set HF_HOME" in full.stderr
         with hub.serving(NAME, folder) as address:
             looked = python(address, "-c", LOOK)

@@ -28,7 +28,7 @@ def drawn(session: Session) -> int:
 
 
 def wait_until_half_way(session: Session) -> None:
-    wait_for(lambda: drawn(session) >= 3, 120, "some pictures are drawn")
+    wait_for(lambda: drawn(session) >= 3, 300, "some pictures are drawn")
     assert drawn(session) < SIZE, "too fast to be interrupted: give SLOW more steps"
 
 
@@ -100,7 +100,7 @@ def test_everything_is_restarted_in_the_middle(workers):
     assert_completes(session)
     following = services.submit_batch(session, 1, [], [])
     tasks.enqueue(following.pk)
-    wait_for(lambda: Batch.objects.get(pk=following.pk).state == Batch.State.READY, 120, "the next batch works too")
+    wait_for(lambda: Batch.objects.get(pk=following.pk).state == Batch.State.READY, 300, "the next batch works too")
 
 
 def test_a_worker_without_memory_says_so_and_a_new_process_takes_its_place(workers):
@@ -109,13 +109,13 @@ def test_a_worker_without_memory_says_so_and_a_new_process_takes_its_place(worke
         return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
     workers.start("gpu")
-    wait_for(lambda: Worker.objects.filter(state=Worker.State.READY).exists(), 120, "the model is loaded")
+    wait_for(lambda: Worker.objects.filter(state=Worker.State.READY).exists(), 300, "the model is loaded")
     first = child()
     used = int(Path(f"/proc/{first}/status").read_text().split("VmSize:")[1].split()[0]) * 1024
     resource.prlimit(first, resource.RLIMIT_AS, (used + 150 * 2**20, -1))
     large = SessionFactory(width=1024, height=1024, curation_size=8, inference_batch=8, diff_steps=1)
     tasks.enqueue(large.batches.get().pk)
-    wait_for(lambda: large.batches.get().state == Batch.State.FAILED, 120, "it gives up")
+    wait_for(lambda: large.batches.get().state == Batch.State.FAILED, 300, "it gives up")
     assert "ran out of memory while drawing: lower Inference Batch" in large.batches.get().error
     assert_completes(begin())
     assert child() != first
@@ -135,16 +135,16 @@ def test_the_worker_reports_that_it_loads_and_is_ready(workers, client):
     page = f"/s/{session.pk}/"
     assert "No worker is drawing" in client.get(page).content.decode()
     workers.start("gpu")
-    wait_for(Worker.objects.exists, 120, "the worker reports")
-    wait_for(lambda: Worker.objects.get().state == Worker.State.READY, 120, "the model is loaded")
+    wait_for(Worker.objects.exists, 300, "the worker reports")
+    wait_for(lambda: Worker.objects.get().state == Worker.State.READY, 300, "the model is loaded")
     assert "No worker is drawing" not in client.get(page).content.decode()
 
 
 def test_a_worker_that_could_not_load_at_first_is_well_once_it_has_drawn(workers):
     workers.environment["IPO_GENERATION_SERVER"] = "http://127.0.0.1:1"
     workers.start("gpu")
-    wait_for(lambda: Worker.objects.filter(state=Worker.State.FAILED).exists(), 120, "nothing answers there")
+    wait_for(lambda: Worker.objects.filter(state=Worker.State.FAILED).exists(), 300, "nothing answers there")
     assert "No generation server answers" in Worker.objects.get().error
     assert_completes(begin())
-    wait_for(lambda: Worker.objects.get().state == Worker.State.READY, 20, "it is well")
+    wait_for(lambda: Worker.objects.get().state == Worker.State.READY, 60, "it is well")
     assert (Worker.objects.get().error, Worker.objects.get().model) == ("", "tiny")

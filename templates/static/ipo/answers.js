@@ -8,10 +8,11 @@ const unanswered = new WeakMap(); // tile -> the turn of its last word, until th
 const meant = new WeakMap(); // submit event -> the word that it says, and which turn of this page's it is
 const lastPress = new WeakMap(); // button -> when
 const COMPARING = "form.pair, form.undo";
+const AFTER_ANSWERS = "#batch-form, #search-form";
 const PAGE = freshId();
 let turn = 0;
 let comparing = 0; // answers about pairs on their way
-let held = false; // Submit was pressed, and waits for what is on its way
+let held = ""; // id of a form that goes by what was said, and was pressed: it waits for what is on its way
 
 const tiles = () => [...document.querySelectorAll(".tile.ready")];
 const shown = (tile) => tile.querySelector("[data-rating][aria-pressed=true]")?.dataset.rating || "none";
@@ -61,9 +62,9 @@ document.addEventListener("submit", (event) => {
   } else if (form.matches(COMPARING)) {
     if (!("seen" in form.dataset)) stop(event);
     setSeen(false);
-  } else if (form.id === "batch-form" && !isAllSaved()) {
+  } else if (form.matches(AFTER_ANSWERS) && !isAllSaved()) {
     stop(event);
-    held = true;
+    held = form.id;
     form.setAttribute("aria-busy", "true");
   }
 }, true);
@@ -88,10 +89,14 @@ document.addEventListener("htmx:afterRequest", ({ detail }) => {
     comparing -= 1;
     if (!detail.successful) setSeen(true);
   } else return;
-  if (!detail.successful) held = false;
+  const waiting = document.getElementById(held); // it may have come anew
+  if (!detail.successful) {
+    held = "";
+    waiting?.removeAttribute("aria-busy");
+  }
   if (!held || !isAllSaved()) return;
-  held = false;
-  document.getElementById("batch-form")?.requestSubmit();
+  held = "";
+  waiting?.requestSubmit();
 });
 function settleTile(tile, { word, turn }, isDone) {
   const isLast = unanswered.get(tile) === turn;
