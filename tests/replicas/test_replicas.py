@@ -18,6 +18,7 @@ from generation.errors import ModelUnavailable
 from generation.pipelines.flux import Flux
 from generation.pipelines.loading import fetch
 from generation.pipelines.stable_diffusion import StableDiffusion
+from generation.progress import Report
 from preferences import drawing, training
 from preferences.models import Batch, Embedding
 from tests.factories import SessionFactory
@@ -141,4 +142,4 @@ def test_what_lacks_a_small_file_is_refused_before_gigabytes(folder, tmp_path, m
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     far = replace(spec, single_file="nobody/nothing/*.safetensors")
     with pytest.raises(ModelUnavailable, match="has no tokenizer_2, or not all of it"):
-        fetch(far)
+        fetch(far, Report(far))
