@@ -39,6 +39,7 @@ def test_another_prompt_after_back_is_another_session(page_going_back, live_serv
     used = page.locator("main form [name=id]").input_value()
     start(page, "a sea at night")
     page.go_back(wait_until="commit")  # from memory nothing is loaded
+    page.wait_for_function("window.fromMemory !== undefined")
     assert page.evaluate("window.fromMemory") is page.is_from_memory
     expect(page.get_by_role("button", name="Start session")).to_be_visible()
     if page.is_from_memory:
