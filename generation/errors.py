@@ -4,6 +4,14 @@
 class GenerationError(Exception):
     """The base of all errors that the user is told about."""
 
+    def __init__(self, sentence: str) -> None:
+        super().__init__(readable(sentence))
+
+
+def readable(text: str) -> str:
+    """With a mark in the place of what no page shows and no database keeps: controls, halves of surrogate pairs."""
+    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+
 
 class UnknownModel(GenerationError):
     """The key is not in the registry."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from annotated_types import Interval, Len
 from pydantic import TypeAdapter, ValidationError
 
+from generation.errors import readable
 from generation.registry import ENCODERS
 from generation.types import ModelSpec
 
@@ -105,5 +106,5 @@ def _in_words(hint: Any) -> str:
 
 
 def _short(text: str) -> str:
-    text = "".join(char if char.isprintable() else "?" for char in text)
+    text = readable(text)
     return text if len(text) <= 80 else text[:79] + "…"

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from generation import images
+from generation.errors import readable
 from generation.types import GenerationRequest, Picture, Pixels, Vectors
 
 # The largest request that the service takes, in three ways. 64 pictures of SD-Turbo at its 512 px, each steered by a
@@ -128,4 +129,4 @@ def to_text(value: Any, most: int = 500) -> str:
     """A sentence that a server says, as far as one can be. Raises Unreadable if it is none."""
     if not isinstance(value, str):
         raise Unreadable("a sentence is no text")
-    return value if len(value) <= most else f"{value[:most]}…"
+    return readable(value if len(value) <= most else f"{value[:most]}…")

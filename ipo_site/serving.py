@@ -126,6 +126,20 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
             self.task_dispatcher.shutdown(timeout=GRACE)
 
 
+def _without_bodies_for_head(served: Any) -> Any:
+    """Django leaves it to the server to answer HEAD without a body, waitress to the application."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        body = served(environ, start_response)
+        if environ["REQUEST_METHOD"] != "HEAD":
+            return body
+        if hasattr(body, "close"):
+            body.close()
+        return []
+
+    return answer
+
+
 def open_server(
     served: Any, host: str, port: int, *, threads: int, most_bytes: int, door: Door | None = None
 ) -> Server:
@@ -133,7 +147,7 @@ def open_server(
     # A class of its own, since waitress makes parsers from the class: the door is part of it.
     parser = type("Parser", (Parser,), {"door": None if door is None else staticmethod(door)})
     server = Server(
-        served,
+        _without_bodies_for_head(served),
         map={},
         host=host,
         port=port,

@@ -55,21 +55,23 @@ def update_controls(session: Session, values: Mapping[str, Any]) -> None:
 
 @transaction.atomic
 def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterable[int]) -> Batch:
-    """Save the whole-batch form's ratings and ask for the next batch; twice gives the same batch.
+    """Save the ratings of the form of a whole batch, and ask for the next; twice is as once.
 
     `good` and `bad` are candidate ids of this batch. Raises NotAllowed while the batch is being drawn.
     """
     batch = Batch.objects.select_for_update().get(session=session, number=number)
     following = Batch.objects.filter(session=session, number=number + 1).first()
-    if following is not None:
-        return following
-    if batch.is_active:
+    if following is None and batch.is_active:
         raise NotAllowed("This batch is still being drawn: wait for the last picture, then submit it.")
     wanted = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
     named = batch.candidates.filter(state=Candidate.State.READY, pk__in=wanted).only("image", "thumbnail")
     if len(named) < len(wanted):
         raise NotAllowed("The form names pictures that are not in this batch: reload the page.")
     refuse_unseen(*named)
+    if following is not None:  # from a page that did not know: what it says counts all the same
+        said = dict(named.annotate(said=counts.last_word()).values_list("pk", "said"))
+        _add_ratings(session, {pk: v for pk, v in wanted.items() if said[pk] != v}, batch.finished_at)
+        return following
     if session.unrated_is_bad and session.asking in (Asking.GOOD_BAD, Asking.STARS):
         shown = files.seen(batch)
         wanted = dict.fromkeys(shown - _rated_ids(shown), BAD) | wanted
@@ -116,6 +118,7 @@ def start_search(session: Session) -> Search:
 @transaction.atomic
 def stop_search(session: Session) -> None:
     """End the running search; the session takes the best of what was tried."""
+    Session.objects.select_for_update().get(pk=session.pk)  # before its searches, as everywhere
     search = session.searches.select_for_update().filter(state=Search.State.RUNNING).first()
     if search is not None:
         _end_search(search, Search.State.STOPPED)
@@ -124,6 +127,7 @@ def stop_search(session: Session) -> None:
 @transaction.atomic
 def add_trial(search_id: int, number: int, settings: Mapping[str, Any], loss: float) -> bool:
     """Keep trial `number` (from 0). True when another is to follow; False when it was the last, or came too late."""
+    Session.objects.select_for_update(of=("self",)).filter(searches=search_id).first()  # before its searches
     search = Search.objects.select_for_update().filter(pk=search_id, state=Search.State.RUNNING).first()
     if search is None or len(search.trials) != number:
         return False
@@ -190,13 +194,15 @@ def rate(
         if Rating.objects.filter(pk=sent.pk, **said).exists():
             return None
         form_token = uuid.uuid4()  # a page from before: its form was used, and says something else now
+    # With Form Submit off a word moves the newest batch on; in an old one it is just saved.
+    moves_on = not session.form_submit and not session.batches.filter(number__gt=batch.number).exists()
     if kind in Rating.OF_ONE_AMONG_OTHERS:
-        return _choose(session, batch, candidate, kind, form_token)
+        is_complete = _choose(session, batch, candidate, kind, form_token)
+        return submit_batch(session, batch.number, [], []) if is_complete and moves_on else None
     words = RatedCandidate.objects.filter(counts.OF_ITSELF, candidate=candidate, rating__undone_at__isnull=True)
     if words.order_by("-rating_id").values_list("rating__kind", "value").first() != (kind, number):
         _add_ratings(session, {candidate.pk: number}, candidate.drawn_at, kind, form_token)
-    is_newest = not session.batches.filter(number__gt=batch.number).exists()
-    if session.form_submit or batch.has_ended_early or not is_newest:
+    if batch.has_ended_early or not moves_on:
         return None
     return _redraw(session, batch, candidate)
 
@@ -234,10 +240,10 @@ def _add_ratings(
         )
 
 
-def _choose(session: Session, batch: Batch, best: Candidate, kind: str, token: uuid.UUID) -> Batch | None:
+def _choose(session: Session, batch: Batch, best: Candidate, kind: str, token: uuid.UUID) -> bool:
     """The picture is the best of those that the page shows, in a ranking of those that have no place yet.
 
-    There is one best: an earlier choice in this batch is taken back.
+    There is one best: an earlier choice in this batch is taken back. Whether that was the last choice to be made here.
     """
     if batch.is_active:
         raise NotAllowed("This batch is still being drawn: choose the best when you have seen all of it.")
@@ -249,7 +255,7 @@ def _choose(session: Session, batch: Batch, best: Candidate, kind: str, token: u
     placed = set(earlier.values_list("candidate", flat=True))
     if kind == Rating.Kind.RANK:
         if best.pk in placed:
-            return None
+            return False
         others -= placed
     with counts.kept(session.pk, {best.pk, *placed}):
         if kind == Rating.Kind.BEST:
@@ -261,8 +267,7 @@ def _choose(session: Session, batch: Batch, best: Candidate, kind: str, token: u
                 *(RatedCandidate(rating=rating, candidate_id=pk, value=BAD) for pk in sorted(others)),
             ]
         )
-    is_complete = kind == Rating.Kind.BEST or len(others) <= 1
-    return submit_batch(session, batch.number, [], []) if is_complete and not session.form_submit else None
+    return kind == Rating.Kind.BEST or len(others) <= 1
 
 
 def _undo(candidate: Candidate) -> None:

@@ -82,21 +82,33 @@ def _start_drawing_worker(sender: str = "", **_: Any) -> None:
     if not sender.startswith("gpu@"):
         return
     model_manager()  # made before there is a second thread: there must be one slot
-    for batch_id in leases.release_leases_of(sender):
-        enqueue(batch_id)
+    try:
+        for batch_id in leases.release_leases_of(sender):
+            enqueue(batch_id)
+    except DatabaseError:
+        log.warning("The database did not answer: what this worker held is queued again when its leases end.")
     # Celery's own handler comes next and closes by its number what is open of this thread, and then once more: a number
     # that a file may have by then which the threads below have opened.
     connections.close_all()
     threading.Thread(target=_report, args=(sender,), name="report", daemon=True).start()
 
 
+def _wanted_next() -> tuple[str, str]:
+    """The key of the model that is most likely wanted next, and the URL of the server that has it; empty for none."""
+    try:
+        last = selectors.last_started()
+    except DatabaseError:
+        connection.close()
+        last = None
+    if last is not None and last.is_model_known:
+        return last.model, last.server
+    return settings.IPO_DEFAULT_MODEL, settings.IPO_GENERATION_SERVER
+
+
 def _report(name: str) -> None:
     """Load the model that is wanted next, and say every few seconds how this worker fares."""
     manager = model_manager()
-    last = selectors.last_started()
-    model, server = settings.IPO_DEFAULT_MODEL, settings.IPO_GENERATION_SERVER
-    if last is not None and last.is_model_known:
-        model, server = last.model, last.server
+    model, server = _wanted_next()
     state: dict[str, Any] = {"state": Worker.State.LOADING, "model": model, "error": ""}
 
     def load() -> None:

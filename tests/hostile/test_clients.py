@@ -1,5 +1,6 @@
 """Clients that are slow, never finish, or send too much: the service and the pages answer, in bounded memory."""
 
+import http.client
 import json
 import os
 import socket
@@ -188,6 +189,19 @@ def test_the_pages_go_on_as_well(pages, connect, first):
     status, page = get(f"{pages}/static/ipo/app.css")
     assert (status, b"{" in page) == (200, True)
     assert ask(pages, "Content-Length: 100000000")[0] == 413
+
+
+def test_head_is_answered_without_a_body(pages):
+    connection = http.client.HTTPConnection(*address(pages), timeout=10)
+    for place in ("/static/ipo/app.css", "/no/such/page"):
+        connection.request("GET", place)
+        wanted = connection.getresponse()
+        length = len(wanted.read())
+        for _ in range(2):
+            connection.request("HEAD", place)
+            answer = connection.getresponse()
+            assert (answer.status, answer.headers["Content-Length"]) == (wanted.status, str(length))
+            assert answer.read() == b""
 
 
 def serve(application, **options) -> tuple[serving.Server, str]:

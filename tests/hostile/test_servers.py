@@ -182,6 +182,21 @@ def test_what_a_server_says_is_cut(spec, detail):
     assert len(str(raised.value)) < 700
 
 
+@pytest.mark.parametrize("odd", ["\0", "\ud800", "\x1b[31m"])
+def test_what_cannot_be_kept_is_kept_as_a_mark(user, manager, spec, odd):
+    """It would be no sentence, and the batch would be drawn again for ever."""
+    with hostile.server(ndjson({"detail": f"bad {odd} thing", "status": 409})) as url:
+        session = factories.SessionFactory(owner=user, generation_mode="server", server_url=url)
+        batch = session.batches.get()
+        drawing.draw_batch(batch.pk, manager, "gpu@test")
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.FAILED
+    assert "says: bad \ufffd" in batch.error
+    with hostile.server(images({"image_base64": None, "error": f"no {odd} paint"})) as url:
+        (picture,) = RemoteBackend(url).generate(spec, request_for(spec, n=1))
+    assert picture.error.startswith("no \ufffd")
+
+
 def test_a_black_picture_is_a_failed_tile_as_it_is_at_home(spec):
     with hostile.server(images(GOOD, {"image_base64": png(NOISE * 0)})) as url:
         drawn = RemoteBackend(url).generate(spec, request_for(spec, n=2))

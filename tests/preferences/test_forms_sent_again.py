@@ -81,6 +81,31 @@ def test_a_poll_brings_the_counts_too(client, manager, session):
     assert "1 good, 0 bad so far" in poll
 
 
+def test_ticks_of_a_page_whose_batch_went_on_are_saved_once(client, manager, session):
+    """Another tab has submitted it meanwhile."""
+    batch = session.batches.get()
+    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    one, two, three, _ = batch.candidates.all()
+    place = f"/s/{session.pk}/1/submit"
+    client.post(place, {"good": [one.pk]})
+    for _ in range(2):
+        assert client.post(place, {"good": [one.pk, two.pk], "bad": [three.pk]}).status_code == 302
+        assert selectors.rating_counts(session) == (2, 1)
+    assert Rating.objects.count() == 3
+    assert session.batches.count() == 2
+
+
+@pytest.mark.parametrize(("asking", "words"), [("best", ["best"]), ("ranking", ["next"] * 3)])
+def test_choosing_in_an_old_batch_leads_nowhere_else(client, manager, asking, words):
+    session = SessionFactory(asking=asking, form_submit=False)
+    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    old = session.batches.get()
+    services.submit_batch(session, 1, [], [])
+    for candidate, word in zip(old.candidates.all(), words, strict=False):
+        assert services.rate(candidate, word, uuid.uuid4()) is None
+    assert Rating.objects.count() == len(words)
+
+
 def test_without_script_the_page_reloads_at_its_own_address(client, session):
     assert f'content="2; url=/s/{session.pk}/"' in client.get(f"/s/{session.pk}/").content.decode()
 

@@ -256,10 +256,13 @@ def test_without_form_submit_the_best_one_leads_to_the_next_batch(client, manage
     candidate = draw(session.batches.get(), manager).candidates.first()
     answer = rate(client, candidate, "best")
     assert answer.headers["Location"] == f"/s/{session.pk}/2/"
+    assert session.batches.count() == 2
+    other = SessionFactory(asking="best", form_submit=False)
+    candidate = draw(other.batches.get(), manager).candidates.first()
     form = {"value": "best", "form_token": str(uuid.uuid4())}
     htmx = client.post(f"/candidates/{candidate.pk}/rate", form, headers={"HX-Request": "true"})
-    assert htmx.headers["HX-Redirect"] == f"/s/{session.pk}/2/"
-    assert session.batches.count() == 2
+    assert htmx.headers["HX-Redirect"] == f"/s/{other.pk}/2/"
+    assert other.batches.count() == 2
 
 
 def test_a_change_of_the_way_of_asking_loses_nothing(client, manager):

@@ -147,9 +147,15 @@ document.addEventListener("placed", ({ detail }) => {
 // Two pictures can be compared once both are there and were looked at.
 async function look() {
   if (!document.querySelector(COMPARING)) return;
-  const pictures = [...document.querySelectorAll(".pair img")].map((picture) => picture.decode().catch(() => {}));
-  await Promise.all([...pictures, new Promise((done) => setTimeout(done, LOOK))]);
-  setSeen(!comparing);
+  const pictures = [...document.querySelectorAll(".pair img")];
+  await Promise.all([...pictures.map(isThere), new Promise((done) => setTimeout(done, LOOK))]);
+  if (pictures.every((picture) => picture.isConnected)) setSeen(!comparing);
+}
+async function isThere(picture) {
+  if (!picture.complete) {
+    await new Promise((done) => ["load", "error"].forEach((what) => picture.addEventListener(what, done, { once: true })));
+  }
+  await picture.decode().catch(() => {}); // a broken one is there as far as it ever will be
 }
 function setSeen(isSeen) {
   for (const form of document.querySelectorAll(COMPARING)) form.toggleAttribute("data-seen", isSeen);
