@@ -1,12 +1,16 @@
 """Searching for settings: started, going on after a kill, stopped, done."""
 
+import threading
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
+from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from preferences import drawing, searching, selectors, services
+from preferences import drawing, forgetting, searching, selectors, services
 from preferences.models import Search, Session
 from tests.factories import SessionFactory
 
@@ -121,3 +125,40 @@ def test_found_whatever_the_value_model(client, rated):
     assert "The next batch will use them." in page
     rated.refresh_from_db()
     assert rated.value_model == "xgboost"
+
+
+def at_once(*works: Callable[[], object]) -> list[DatabaseError]:
+    """Do them in a thread each; what the database said to that."""
+    raised: list[DatabaseError] = []
+    begin = threading.Barrier(len(works))
+
+    def do(work: Callable[[], object]) -> None:
+        begin.wait()
+        try:
+            work()
+        except DatabaseError as error:
+            raised.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=do, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_search_that_ends_and_a_person_who_forgets_wait_for_each_other():
+    """Each locks the session before its searches: otherwise now and then each waits for the other."""
+    session = SessionFactory(value_model="xgboost")
+    for _ in range(20):
+        search = small(session, wanted=1)
+        raised = at_once(
+            partial(services.add_trial, search.pk, 0, {"xgboost_trees": 60}, 0.5),
+            lambda: services.stop_search(Session.objects.get(pk=session.pk)),
+            lambda: forgetting.forget(Session.objects.get(pk=session.pk)),
+            lambda: forgetting.remember(Session.objects.get(pk=session.pk)),
+        )
+        assert raised == []
