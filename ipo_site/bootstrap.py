@@ -6,6 +6,7 @@ Uses the standard library only, because it runs before anything is installed.
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -75,8 +76,16 @@ def check() -> int:
 
 def needed() -> str:
     """The extras that this machine has use for, to run IPO. Raises SetupError where something is missing."""
-    redis = redis_extras(platform.machine(), shutil.which, has_own=bool(os.environ.get("REDIS_URL")))
+    redis = redis_extras(platform.machine(), shutil.which, has_own=has_own_redis())
     return ",".join(["local", *redis, *(["cuda"] if shutil.which("nvidia-smi") else [])])
+
+
+def has_own_redis() -> bool:
+    """Whether the environment or `.env` names a Redis of the user's own."""
+    file = ROOT / ".env"
+    text = file.read_text(errors="replace") if file.is_file() else ""
+    named = re.search(r"^\s*(?:export\s+)?REDIS_URL\s*=\s*[^\s#]", text, re.MULTILINE)
+    return bool(os.environ.get("REDIS_URL") or named)
 
 
 def redis_extras(machine: str, which: Callable[[str], str | None], *, has_own: bool) -> list[str]:

@@ -57,8 +57,8 @@ def check_database(config: dict[str, Any]) -> None:
     values = {name: config[key] for key, name in given.items() if config.get(key)}
     try:
         connection = psycopg.connect(**values, **config.get("OPTIONS", {}), connect_timeout=5, autocommit=True)
-    except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1]
+    except psycopg.Error as error:  # also of an option that libpq does not know
+        reason = " ".join(str(error).split())
         raise EmbeddedError(
             f"The Postgres of DATABASE_URL does not answer ({reason}): start it, or correct DATABASE_URL."
         ) from error

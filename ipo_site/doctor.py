@@ -70,7 +70,7 @@ def _servers() -> Iterator[Finding]:
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
         workers = selectors.workers() if not missing else []
     except DatabaseError as error:
-        why = str(error).strip().splitlines()[-1].strip()
+        why = " ".join(str(error).split())
         yield Finding("Postgres", f"does not answer ({why}): {NOT_RUNNING}", is_problem=True)
     else:
         yield Finding("Postgres", "answers")

@@ -20,7 +20,8 @@ from ipo_site import embedded, predecessor
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-_env = environ.Env()
+YES, NO = ("yes", "true", "on", "1", "y", "ok"), ("no", "false", "off", "0", "n")
+
 if (BASE_DIR / ".env").is_file():
     # What the environment already says wins over the file.
     environ.Env.read_env(BASE_DIR / ".env")
@@ -35,6 +36,23 @@ def _number(name: str, default: int, low: int, high: int) -> int:
     if not low <= number <= high:
         sys.exit(f"{name} is {number}: give a number from {low} to {high} in .env or the environment.")
     return number
+
+
+def _flag(name: str, *, default: bool) -> bool:
+    text = os.environ.get(name, "").strip().lower()
+    if text and text not in (*YES, *NO):
+        sys.exit(f"{name} is {text!r}: say {YES[0]} or {NO[0]} in .env or the environment.")
+    return text in YES if text else default
+
+
+def _data_dir(text: str) -> Path:
+    """A path that is not absolute begins at this repository, from wherever a command is called."""
+    try:
+        return (BASE_DIR / Path(text or "data").expanduser()).resolve()
+    except RuntimeError:
+        sys.exit(
+            f"IPO_DATA_DIR is {text!r}, and there is no such user: give another folder in .env or the environment."
+        )
 
 
 def _secret_key(data_dir: Path) -> str:
@@ -88,7 +106,7 @@ def _models(extra: str) -> dict[str, ModelSpec]:
         sys.exit(str(error))
 
 
-DATA_DIR = Path(os.environ.get("IPO_DATA_DIR") or BASE_DIR / "data").expanduser().resolve()
+DATA_DIR = _data_dir(os.environ.get("IPO_DATA_DIR", ""))
 _local = embedded.urls(DATA_DIR)
 
 # Whether the user brought servers of their own.
@@ -100,7 +118,7 @@ DATABASE = _database(DATABASE_URL)
 
 HOST = "127.0.0.1"
 PORT = _number("IPO_PORT", 8577, 1, 65535)
-DEBUG = _env.bool("IPO_DEBUG", default=False)
+DEBUG = _flag("IPO_DEBUG", default=False)
 SECRET_KEY = _secret_key(DATA_DIR)
 
 MODELS = _models(os.environ.get("IPO_EXTRA_MODELS") or "{}")
@@ -113,7 +131,7 @@ if DEFAULT_MODEL not in MODELS:
 # Ways to draw faster, see .env.example.
 SPEEDUPS = tuple(filter(None, os.environ.get("IPO_SPEEDUPS", "").replace(" ", "").split(",")))
 # Show what is being drawn, where the model has a tiny autoencoder for it.
-PREVIEWS = _env.bool("IPO_PREVIEWS", default=True)
+PREVIEWS = _flag("IPO_PREVIEWS", default=True)
 # The generation service that draws for new sessions; empty: the workers themselves.
 GENERATION_SERVER = os.environ.get("IPO_GENERATION_SERVER", "").rstrip("/")
 if GENERATION_SERVER and not wire.is_address(GENERATION_SERVER):
@@ -123,7 +141,7 @@ GENERATION_TOKEN = os.environ.get("IPO_GENERATION_TOKEN", "")
 # The model that a generation service loads when it starts; without it with the first request.
 SERVER_MODEL = os.environ.get("GEN_SERVER_MODEL", "")
 # Write the settings of a picture into its PNG.
-EMBED_SETTINGS = _env.bool("IPO_EMBED_SETTINGS", default=True)
+EMBED_SETTINGS = _flag("IPO_EMBED_SETTINGS", default=True)
 LEASE_SECONDS = _number("IPO_LEASE_SECONDS", 60, 1, 86_400)
 SWEEP_SECONDS = _number("IPO_SWEEP_SECONDS", 10, 1, 86_400)
 

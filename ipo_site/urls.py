@@ -6,3 +6,4 @@ urlpatterns = [
     path("", include("preferences.urls")),
 ]
 handler404 = "preferences.views.not_found"
+handler500 = "preferences.views.failed"

@@ -34,10 +34,13 @@ def problem(name: str) -> str:
     size = _size(name)
     if not size:
         return MISSING
-    with default_storage.open(name) as file:
-        start = file.read(8)
-        file.seek(max(0, size - len(PNG_END)))
-        end = file.read()
+    try:
+        with default_storage.open(name) as file:
+            start = file.read(8)
+            file.seek(max(0, size - len(PNG_END)))
+            end = file.read()
+    except OSError:
+        return MISSING
     # A WebP file says in its head how long it is, without these 8 bytes.
     is_webp = start[:4] == b"RIFF" and int.from_bytes(start[4:], "little") + 8 == size
     return "" if is_webp or (start == PNG_START and end == PNG_END) else DAMAGED

@@ -5,28 +5,28 @@ import uuid
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
 
 from preferences import forgetting, selectors, services
 from preferences.controls import Optimiser, ValueModel
 from preferences.models import Session
+from preferences.views import post_or_back
 
 
-@require_POST
+@post_or_back
 def forget(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     forgetting.forget(_session(request, session_id))
     messages.success(request, "Forgotten. The next batch begins anew; your ratings are kept.")
     return redirect("session", session_id)
 
 
-@require_POST
+@post_or_back
 def remember(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     forgetting.remember(_session(request, session_id))
     messages.success(request, "The next batch will use all of your ratings again.")
     return redirect("session", session_id)
 
 
-@require_POST
+@post_or_back
 def use_xgboost(request: HttpRequest, session_id: uuid.UUID) -> HttpResponse:
     session = _session(request, session_id)
     services.update_controls(session, {"value_model": ValueModel.XGBOOST, "optimiser": Optimiser.OWN})

@@ -147,9 +147,9 @@ def fail_search(search_id: int, error: str) -> None:
     )
 
 
-def searches_to_resume() -> list[int]:
-    """Ids of running searches of which nothing was heard for long: their message may be lost."""
-    silent = timezone.now() - SEARCH_SILENCE
+def searches_to_resume(silence: timedelta = SEARCH_SILENCE) -> list[int]:
+    """Ids of running searches of which nothing was heard for so long: their message may be lost."""
+    silent = timezone.now() - silence
     lost = Search.objects.filter(state=Search.State.RUNNING, enqueued_at__lt=silent)
     ids = list(lost.values_list("pk", flat=True))
     Search.objects.filter(pk__in=ids).update(enqueued_at=timezone.now())

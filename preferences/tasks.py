@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from dataclasses import asdict
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -91,6 +92,19 @@ def _start_drawing_worker(sender: str = "", **_: Any) -> None:
     # that a file may have by then which the threads below have opened.
     connections.close_all()
     threading.Thread(target=_report, args=(sender,), name="report", daemon=True).start()
+
+
+@worker_process_init.connect
+def _start_searching_worker(sender: str = "", **_: Any) -> None:
+    """In the child of a cpu worker: go on with the searches that its dead predecessor has left."""
+    if not sender.startswith("cpu@"):
+        return
+    try:
+        for search_id in services.searches_to_resume(timedelta(0)):  # two that make one trial make it once
+            enqueue_trial(search_id)
+    except DatabaseError:
+        log.warning("The database did not answer: searches go on when the sweep asks for them.")
+    connections.close_all()  # as above
 
 
 def _wanted_next() -> tuple[str, str]:

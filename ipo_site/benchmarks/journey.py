@@ -25,7 +25,9 @@ class Visitor:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._cookies = CookieJar()
-        self._open = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self._cookies)).open
+        self._open = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self._cookies)
+        ).open
 
     def start(self, prompt: str, curation_size: int) -> Waits:
         """Start a session and watch it as the page does. Raises TimeoutError when no batch is ready in time."""

@@ -13,6 +13,7 @@ from preferences.learning.feedback import Feedback
 from preferences.learning.value_models.base import CannotFit
 from preferences.learning.value_models.xgboost import classes, train
 
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # of each trial it would say that it begins a study
 FEWEST_ROWS = 6
 PARTS = 5  # of the rated pictures, in the order of their batches
 SPACE: dict[str, IntDistribution | FloatDistribution] = {

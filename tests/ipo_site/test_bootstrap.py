@@ -134,6 +134,22 @@ def test_no_python_is_one_sentence(tmp_path: Path) -> None:
     assert "IPO needs Python 3.11 or newer" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("REDIS_URL=redis://far/0\n", True),
+        ("A=1\n  export REDIS_URL = redis://far/0", True),
+        ("# REDIS_URL=redis://far/0\nREDIS_URL=\n", False),
+        ("", False),
+    ],
+)
+def test_a_redis_that_the_file_names_is_ones_own(monkeypatch, tmp_path: Path, text: str, has: bool) -> None:
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    (tmp_path / ".env").write_text(text)
+    assert bootstrap.has_own_redis() is has
+
+
 @pytest.mark.parametrize(("found", "extras"), [("/usr/bin/nvidia-smi", "local,cuda"), (None, "local")])
 def test_what_flux_needs_is_installed_where_there_is_a_gpu(monkeypatch, found, extras):
     monkeypatch.setattr(shutil, "which", lambda name: found if name == "nvidia-smi" else None)

@@ -29,6 +29,9 @@ def read(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ("IPO_GENERATION_SERVER", "gpu-box:8580", "it looks like http://gpu-box:8580"),
         ("IPO_GENERATION_SERVER", "http://me@gpu-box", "it looks like http://gpu-box:8580"),
         ("IPO_DEFAULT_MODEL", "sd-turbot", "correct it in .env to one of pocket-landscapes, sd-turbo,"),
+        ("IPO_DATA_DIR", "~nosuchuser/x", "there is no such user: give another folder"),
+        ("IPO_DEBUG", "ja", "IPO_DEBUG is 'ja': say yes or no"),
+        ("IPO_EMBED_SETTINGS", "maybe", "IPO_EMBED_SETTINGS is 'maybe': say yes or no"),
         ("FLUX_LOCAL_MODEL", "/nowhere", "no folder of FLUX as diffusers saves it"),
         ("IPO_EXTRA_MODELS", "{oops", "IPO_EXTRA_MODELS is not JSON"),
         ("IPO_EXTRA_MODELS", '{"mine": {"label": 5}}', "IPO_EXTRA_MODELS: “mine” lacks source: give it"),
@@ -40,6 +43,13 @@ def test_a_value_that_cannot_be_read_ends_with_one_sentence(name: str, value: st
     assert result.stdout == ""
     assert sentence in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_folder_is_the_same_from_wherever_a_command_is_called(tmp_path: Path):
+    code = f"import os; os.chdir({str(tmp_path)!r}); from ipo_site import env; print(env.DATA_DIR)"
+    given = os.environ | {"IPO_DATA_DIR": "my data", "PYTHONPATH": str(ROOT), "SECRET_KEY": "x"}
+    found = subprocess.run([sys.executable, "-c", code], env=given, text=True, capture_output=True, check=True)
+    assert found.stdout == f"{ROOT / 'my data'}\n"
 
 
 @pytest.mark.parametrize(("programs", "model"), [((), "pocket-landscapes"), (("nvidia-smi",), "sd-turbo")])

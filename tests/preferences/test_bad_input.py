@@ -3,8 +3,9 @@
 import uuid
 
 import pytest
+from django.test import Client
 
-from preferences import drawing
+from preferences import drawing, selectors
 from preferences.models import Batch, Rating, Session
 from tests.factories import start_form
 
@@ -45,6 +46,25 @@ def test_what_is_not_there_is_404_with_a_sentence(client, path):
     answer = client.get(path.format(uuid.uuid4()), headers={"HX-Request": "true"})
     assert answer.status_code == 404
     assert "There is no such" in answer.content.decode()
+
+
+def test_a_form_without_its_cookie_is_told_what_to_do():
+    answer = Client(enforce_csrf_checks=True).post("/", start_form())
+    assert answer.status_code == 403
+    assert "open the page anew" in answer.content.decode()
+    assert "To your sessions" in answer.content.decode()
+    assert not Session.objects.exists()
+
+
+def test_a_fault_of_ours_is_a_page_of_ours(client, monkeypatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    client.raise_request_exception = False
+    monkeypatch.setattr(selectors, "workers", fail)
+    answer = client.get("/models/")
+    assert answer.status_code == 500
+    assert "nothing that was saved is lost" in answer.content.decode()
 
 
 @pytest.mark.parametrize("path", ["/s/{}/1/submit", "/s/{}/1/retry", "/s/{}/controls", "/candidates/77/rate"])

@@ -1,5 +1,6 @@
 """Nothing that was taken back lingers in what the learner goes by; and all of it can be forgotten, and used again."""
 
+import re
 import uuid
 
 import numpy as np
@@ -143,7 +144,7 @@ def test_of_another_nothing_can_be_forgotten(client, django_user_model, tiny_mod
     other = SessionFactory(owner=django_user_model.objects.create(username="other"))
     for place in ("forget", "remember", "use-xgboost"):
         assert client.post(f"/s/{other.pk}/{place}").status_code == 404
-        assert client.get(f"/s/{other.pk}/{place}").status_code == 405
+        assert client.get(f"/s/{other.pk}/{place}").headers["Location"] == f"/s/{other.pk}/"
     assert selectors.session_of(other.owner, other.pk).learns_since is None
 
 
@@ -153,7 +154,7 @@ def test_the_details_of_what_was_learned(client, fitted):
     assert "<dt>Rows XGBoost was trained on</dt><dd>16</dd>" in page
     assert "<dt>Trees</dt><dd>50</dd>" in page
     assert "<dt>Last training</dt>" in page
-    assert "took 0." in page
+    assert re.search(r"took \d+\.\d", page)
 
 
 def test_the_norm_of_the_weights(client, manager):
