@@ -4,7 +4,7 @@
 class GenerationError(Exception):
     """The base of all errors that the user is told about."""
 
-    def __init__(self, sentence: str) -> None:
+    def __init__(self, sentence: str = "") -> None:
         super().__init__(readable(sentence))
 
 
