@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from generation.backends.base import Backend
 from generation.pacing import Pace
-from generation.progress import Progress
+from generation.progress import Progress, Report
 from generation.types import GenerationRequest, Hardware, ModelSpec, Picture, Pixels, Vectors
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ class ModelManager:
     def ensure_ready(self, spec: ModelSpec, server: str = "", should_stop: Callable[[], bool] | None = None) -> None:
         """Have the model loaded; `progress` tells meanwhile how far it is. Raises GenerationError with a remedy."""
         with self._watched() as on_progress:
-            self._backend(server).ensure_ready(spec, should_stop, on_progress)
+            self._backend(server).ensure_ready(spec, Report(spec, on_progress, should_stop))
 
     def preload(self, spec: ModelSpec, server: str = "") -> None:
         """As ensure_ready, where nobody waits yet: makes way, by raising Cancelled, for whoever wants another model."""
         with self._watched() as on_progress:
             if server:
-                self._remote_backend(server).ensure_ready(spec, None, on_progress)
+                self._remote_backend(server).ensure_ready(spec, Report(spec, on_progress))
             else:
                 self._local_backend().preload(spec, on_progress)
 

@@ -69,9 +69,12 @@ class Report:
         self._stage: tuple[Stage, int] | None = None  # with its total
         self._began, self._first, self._logged = 0.0, 0, 0.0
 
+    def should_stop(self) -> bool:
+        return self._should_stop is not None and self._should_stop()
+
     def tell(self, stage: Stage, done: int = 0, total: int = 0) -> None:
         """To be called between two steps, none of which leaves anything half-done. Raises Cancelled."""
-        if self._should_stop is not None and self._should_stop():
+        if self.should_stop():
             raise Cancelled(f"Stopped while {self._spec.label} was got ready.")
         now = time.monotonic()
         if self._stage != (stage, total) or done < self._first:

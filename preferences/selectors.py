@@ -231,8 +231,9 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
 def _loading(progress: dict[str, Any] | None, batch: Batch) -> Progress | None:
     """What a worker reports, if it is the batch's own model and still to come."""
     is_waited_for = batch.is_active and batch.phase in (Batch.Phase.QUEUED, Batch.Phase.LOADING)
-    load = Worker(progress=progress).load
-    return load if load is not None and is_waited_for and load.model == batch.session.model else None
+    if not progress or not is_waited_for or progress["model"] != batch.session.model:
+        return None
+    return Progress(**progress)
 
 
 def _tiles(batch: Batch, asking: str) -> list[Tile]:
@@ -304,11 +305,6 @@ def next_pair(batch: Batch) -> tuple[Pair | None, int]:
 
 def pending_candidates(batch_id: int) -> list[Candidate]:
     return list(Candidate.objects.filter(batch_id=batch_id, state=Candidate.State.PENDING).order_by("slot"))
-
-
-def rating_counts(session: Session) -> tuple[int, int]:
-    """How many pictures of the session are good, how many bad, by now."""
-    return Session.objects.values_list("good_count", "bad_count").get(pk=session.pk)
 
 
 def last_search(session: Session) -> Search | None:

@@ -3,9 +3,10 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from celery import shared_task
@@ -83,28 +84,27 @@ def _start_drawing_worker(sender: str = "", **_: Any) -> None:
     if not sender.startswith("gpu@"):
         return
     model_manager()  # made before there is a second thread: there must be one slot
-    try:
-        for batch_id in leases.release_leases_of(sender):
-            enqueue(batch_id)
-    except DatabaseError:
-        log.warning("The database did not answer: what this worker held is queued again when its leases end.")
-    # Celery's own handler comes next and closes by its number what is open of this thread, and then once more: a number
-    # that a file may have by then which the threads below have opened.
-    connections.close_all()
+    _take_over(partial(leases.release_leases_of, sender), enqueue)
     threading.Thread(target=_report, args=(sender,), name="report", daemon=True).start()
 
 
 @worker_process_init.connect
 def _start_searching_worker(sender: str = "", **_: Any) -> None:
     """In the child of a cpu worker: go on with the searches that its dead predecessor has left."""
-    if not sender.startswith("cpu@"):
-        return
+    if sender.startswith("cpu@"):
+        _take_over(partial(services.searches_to_resume, timedelta(0)), enqueue_trial)  # two make one trial once
+
+
+def _take_over(left: Callable[[], list[int]], send: Callable[[int], None]) -> None:
+    """Send again what a dead predecessor has left."""
     try:
-        for search_id in services.searches_to_resume(timedelta(0)):  # two that make one trial make it once
-            enqueue_trial(search_id)
+        for one in left():
+            send(one)
     except DatabaseError:
-        log.warning("The database did not answer: searches go on when the sweep asks for them.")
-    connections.close_all()  # as above
+        log.warning("The database did not answer: what a dead worker has left goes on when the sweep finds it.")
+    # Celery's own handler comes next and closes by its number what is open of this thread, and then once more: a number
+    # that a file may have by then which another thread has opened.
+    connections.close_all()
 
 
 def _wanted_next() -> tuple[str, str]:

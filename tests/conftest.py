@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from django.conf import settings as django_settings
 from huggingface_hub import constants
 
 from generation.manager import ModelManager
+from preferences import drawing, leases
 from preferences.models import Batch, Session
 from tests import factories
 
@@ -118,6 +119,22 @@ def own_cache(monkeypatch, tmp_path_factory):
 def lasting_lease(settings):
     """In the transaction of a test the thread that renews a lease sees no batch, and would take the lease for lost."""
     settings.IPO_LEASE_SECONDS = 3600
+
+
+@pytest.fixture
+def killed_while_drawing(manager, monkeypatch) -> Callable[[Batch, str], None]:
+    """Let a worker draw a batch, and be killed before it saves anything of it."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def draw(batch: Batch, worker: str) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(leases, "finish_candidates", killed)
+            with pytest.raises(KeyboardInterrupt):
+                drawing.draw_batch(batch.pk, manager, worker)
+
+    return draw
 
 
 @pytest.fixture

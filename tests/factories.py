@@ -16,7 +16,7 @@ from preferences.models import Batch, Session
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
 
-__all__ = ["SessionFactory", "finish", "local_user", "start_form"]
+__all__ = ["SessionFactory", "finish", "local_user", "rating_counts", "start_form"]
 
 
 class SessionFactory(factory.Factory):
@@ -53,6 +53,11 @@ def finish(batch: Batch) -> Batch:
     Batch.objects.filter(pk=batch.pk).update(state=Batch.State.READY, phase=Batch.Phase.DONE, finished_at=now)
     batch.refresh_from_db()
     return batch
+
+
+def rating_counts(session: Session) -> tuple[int, int]:
+    """How many pictures of the session are good, how many bad, by now."""
+    return Session.objects.values_list("good_count", "bad_count").get(pk=session.pk)
 
 
 def start_form(**changes: Any) -> dict[str, Any]:

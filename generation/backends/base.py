@@ -1,21 +1,15 @@
 """Where pictures are drawn: in this process, or on a server."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
-from generation.progress import Progress
+from generation.progress import Report
 from generation.types import GenerationRequest, ModelSpec, Picture
 
 
 class Backend(ABC):
     @abstractmethod
-    def ensure_ready(
-        self,
-        spec: ModelSpec,
-        should_stop: Callable[[], bool] | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> None:
-        """Have the model loaded. Raises GenerationError; Cancelled once it is to stop."""
+    def ensure_ready(self, spec: ModelSpec, report: Report | None = None) -> None:
+        """Have the model loaded. Raises GenerationError; Cancelled once the report says that it is to stop."""
 
     @abstractmethod
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:

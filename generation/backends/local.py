@@ -37,13 +37,9 @@ class LocalBackend(Backend):
         self._preloading: ModelSpec | None = None  # what nobody has asked for yet
         self._make_way = threading.Event()  # for whoever waits: it is to stop
 
-    def ensure_ready(
-        self,
-        spec: ModelSpec,
-        should_stop: Callable[[], bool] | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> None:
-        with self._turn(spec, should_stop):
+    def ensure_ready(self, spec: ModelSpec, report: Report | None = None) -> None:
+        report = report or Report(spec)
+        with self._turn(spec, report):
             if self._resident is not None and self._resident.spec == spec:
                 return
             device = _device()
@@ -55,7 +51,6 @@ class LocalBackend(Backend):
             self._drop()  # the old one first: two may not fit
             self._encoder = None  # while weights are read they take most room: it is read again when it is needed
             _free_memory()
-            report = Report(spec, on_progress, should_stop)
             self._resident = _tried(lambda: self._load(spec, device, report))
             if self._resident is None:
                 raise _no_room(f"loading {spec.label}", "choose a smaller model, or end what else uses it")
@@ -68,17 +63,17 @@ class LocalBackend(Backend):
         self._make_way.clear()
         self._preloading = spec
         try:
-            self.ensure_ready(spec, self._make_way.is_set, on_progress)
+            self.ensure_ready(spec, Report(spec, on_progress, self._make_way.is_set))
         finally:
             self._preloading = None
 
     @contextmanager
-    def _turn(self, spec: ModelSpec, should_stop: Callable[[], bool] | None) -> Iterator[None]:
+    def _turn(self, spec: ModelSpec, report: Report) -> Iterator[None]:
         """The slot for a model, after the wait for whoever has it. Raises Cancelled."""
         while not self._lock.acquire(timeout=LOOK_SECONDS):
             if self._preloading not in (None, spec):
                 self._make_way.set()
-            if should_stop is not None and should_stop():
+            if report.should_stop():
                 self._make_way.set()
                 raise Cancelled(f"Stopped waiting for {spec.label}.")
         try:

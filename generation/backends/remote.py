@@ -7,7 +7,7 @@ for the pictures.
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ from generation import wire
 from generation.backends.base import Backend
 from generation.backends.exchange import Answer, Stuck, TooLarge, Watch, post
 from generation.errors import GenerationError, ModelUnavailable, ServerUnavailable
-from generation.progress import Progress
+from generation.progress import Report
 from generation.types import GenerationRequest, ModelSpec, Picture
 
 PATIENCE = 60.0  # seconds that a full queue is waited for
@@ -33,14 +33,9 @@ class RemoteBackend(Backend):
         self.url = url
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    def ensure_ready(
-        self,
-        spec: ModelSpec,
-        should_stop: Callable[[], bool] | None = None,
-        on_progress: Callable[[Progress], None] | None = None,
-    ) -> None:
+    def ensure_ready(self, spec: ModelSpec, report: Report | None = None) -> None:
         """The page says that the server loads, and no more."""
-        watch = Watch(should_stop)
+        watch = Watch((report or Report(spec)).should_stop)
         # Services of former versions answer at the end, with plain JSON.
         with self._asked("/model", {"model_id": spec.key}, {"Accept": f"{LINES}, application/json"}, watch) as answer:
             for line in self._told(answer, watch, wire.ENVELOPE, 10 * wire.ENVELOPE):

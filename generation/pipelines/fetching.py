@@ -23,12 +23,13 @@ from huggingface_hub.utils._headers import build_hf_headers
 from huggingface_hub.utils._http import hf_raise_for_status
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
-from generation.pipelines.quantization import PAUSE, is_locked
+from generation.pipelines.locking import lock
 from generation.progress import Report, Stage
 
 log = logging.getLogger(__name__)
 LARGE = 10_000_000  # bytes
 TRIES = 5  # of a connection that breaks off without having brought anything
+PAUSE = 1.0  # seconds between two of them
 
 
 disable_progress_bars()  # of its own: Report tells of all
@@ -125,9 +126,7 @@ def _fetch(file: _File, blob: Path, tell: Callable[[int], None]) -> None:
     part = _part(blob)
     part.parent.mkdir(parents=True, exist_ok=True)
     with part.open("ab") as content:
-        while not is_locked(content):
-            tell(_so_far(blob))
-            time.sleep(PAUSE)
+        lock(content, lambda: tell(_so_far(blob)))
         if blob.exists():  # the other one has fetched it, or what was opened is new and not needed
             if part.exists() and not part.stat().st_size:
                 part.unlink()

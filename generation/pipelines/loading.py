@@ -32,6 +32,10 @@ T = TypeVar("T")
 FAILURES = (OSError, ValueError, httpx2.HTTPError, SafetensorError)
 OFFLINE = (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError, httpx2.TransportError)
 SILENCE = 30.0  # seconds
+MAKE_ROOM = (
+    "Free some space there, or set HF_HOME to a folder on a larger disk, and try again: what was fetched so far is "
+    "kept."
+)
 # All but the weights.
 SMALL_FILES = ["model_index.json", "*/config.json", "scheduler/*.json", "tokenizer*/*", "feature_extractor/*.json"]
 
@@ -182,7 +186,7 @@ def _downloaded(spec: ModelSpec, report: Report, **patterns: Any) -> Path:
 def why_not(spec: ModelSpec, error: BaseException) -> str:
     """One sentence with a remedy. diffusers and transformers hide what the hub said behind a plain OSError."""
     name = f"{spec.label} could not be loaded"
-    causes = list(causes_of(error))
+    causes = list(_causes(error))
     if any(isinstance(cause, GatedRepoError) for cause in causes):
         return (
             f"{name}: its repository is gated. Accept the licence at {constants.ENDPOINT}/{spec.source}, put a token "
@@ -194,10 +198,7 @@ def why_not(spec: ModelSpec, error: BaseException) -> str:
             "that may read it into HF_TOKEN in .env."
         )
     if is_full(error):
-        return (
-            f"{name}: the disk of {constants.HF_HOME} is full. Free some space there, or set HF_HOME to a folder on a "
-            "larger disk, and try again: what was fetched so far is kept."
-        )
+        return f"{name}: the disk of {constants.HF_HOME} is full. {MAKE_ROOM}"
     if any(isinstance(cause, OFFLINE) for cause in causes):
         return (
             f"{name}: {spec.source} is not on this machine, and the network cannot be reached. Connect the machine and "
@@ -216,10 +217,10 @@ def is_full(error: BaseException) -> bool:
         number = cause.errno if isinstance(cause, OSError) else None
         return number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(cause)
 
-    return any(says_so(cause) for cause in causes_of(error))
+    return any(says_so(cause) for cause in _causes(error))
 
 
-def causes_of(error: BaseException | None) -> Iterator[BaseException]:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error, and all that it came from."""
     known: set[int] = set()
     waiting = [error]

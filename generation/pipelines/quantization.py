@@ -1,29 +1,30 @@
 """Weights in four bits: made once, and kept (generation/installed.py says where)."""
 
-import fcntl
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from diffusers import BitsAndBytesConfig as DiffusersConfig
 from transformers import BitsAndBytesConfig as TransformersConfig
 
 from generation.errors import ModelUnavailable
+from generation.pipelines.locking import lock
 from generation.types import ModelSpec
 
-PAUSE = 1.0  # seconds between two looks whether another process is done
 # What makes up nearly all of the weights. T5 alone is 9.5 GB in bfloat16.
 LARGE_PARTS = ("transformer", "text_encoder_2")
 
 
 def options(spec: ModelSpec, part: str) -> dict[str, Any]:
-    """Options of from_pretrained of one part. Four-bit NormalFloat (Dettmers et al. 2023) saves memory, not time."""
-    if spec.quantization != "nf4" or part not in LARGE_PARTS:
+    """Options of from_pretrained of one of the large parts.
+
+    Four-bit NormalFloat (Dettmers et al. 2023) saves memory, not time.
+    """
+    if spec.quantization != "nf4":
         return {}
     kind = TransformersConfig if part == "text_encoder_2" else DiffusersConfig
     dtype = getattr(torch, spec.dtype)
@@ -37,15 +38,6 @@ def need_bitsandbytes(name: str) -> None:
         raise ModelUnavailable(f"{name} needs bitsandbytes: install it (pip install -e '.[cuda]'), and try again.")
 
 
-def is_locked(file: IO[Any]) -> bool:
-    """Whether this process has the file for itself now. The lock ends when the file is closed."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 @contextmanager
 def written_once(folder: Path, while_waiting: Callable[[], None] = lambda: None) -> Iterator[Path | None]:
     """A draft to write into, which becomes `folder` at the end of the block; None where that is there already.
@@ -55,10 +47,8 @@ def written_once(folder: Path, while_waiting: Callable[[], None] = lambda: None)
     """
     draft = folder.with_name(f"{folder.name}.partial")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
-        while not is_locked(lock):
-            while_waiting()
-            time.sleep(PAUSE)
+    with folder.with_name(f"{folder.name}.lock").open("w") as file:
+        lock(file, while_waiting)
         if folder.is_dir():
             yield None
             return

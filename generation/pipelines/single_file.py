@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from transformers import CLIPTextModel, PreTrainedModel, T5EncoderModel
 
 from generation.errors import ModelUnavailable
-from generation.pipelines.loading import SMALL_FILES, is_full
+from generation.pipelines.loading import MAKE_ROOM, SMALL_FILES, is_full
 from generation.pipelines.quantization import LARGE_PARTS, need_bitsandbytes, written_once
 
 SHARD = "2GB"  # of weights in memory at once, and in one file of the folder
@@ -78,8 +78,7 @@ def convert(
     except (OSError, SafetensorError) as error:  # what the file itself is to blame for was found on opening it
         if is_full(error):
             raise ModelUnavailable(
-                f"{file.name} could not be converted: the disk of {folder.parent} is full. Free some space there, or "
-                "set HF_HOME to a folder on a larger disk, and try again: what was fetched so far is kept."
+                f"{file.name} could not be converted: the disk of {folder.parent} is full. {MAKE_ROOM}"
             ) from error
         raise ModelUnavailable(
             f"{file.name} could not be written as {folder} ({error}): free some space there, or remove what is in the "

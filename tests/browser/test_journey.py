@@ -2,9 +2,9 @@
 
 from playwright.sync_api import expect
 
-from preferences import selectors
 from preferences.models import Rating, Session
 from tests.browser.conftest import eventually
+from tests.factories import rating_counts
 
 
 def start(page, live_server, **boxes) -> None:
@@ -67,7 +67,7 @@ def test_a_journey_with_script(page, live_server, workers):
     expect(third.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
 
     session = Session.objects.get()
-    eventually(page, lambda: selectors.rating_counts(session), (2, 1))
+    eventually(page, lambda: rating_counts(session), (2, 1))
     expect(page.locator("#counts")).to_have_text("2 good, 1 bad so far")
     page.reload()
     expect(second.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
@@ -133,7 +133,7 @@ def test_a_journey_without_script(page_without_script, live_server, workers):
         page.get_by_role("group", name=name, exact=True).get_by_role("checkbox").check()
     page.get_by_role("button", name="Submit batch").click()
     expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
-    eventually(page, lambda: selectors.rating_counts(Session.objects.get()), (2, 0))
+    eventually(page, lambda: rating_counts(Session.objects.get()), (2, 0))
     expect(page.get_by_role("status")).to_contain_text("4 of 4 images", timeout=60_000)
 
 

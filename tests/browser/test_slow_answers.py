@@ -6,10 +6,10 @@ import uuid
 import pytest
 from playwright.sync_api import APIResponse, Page, Route, expect
 
-from preferences import drawing, selectors, services, training
+from preferences import drawing, services, training
 from preferences.models import Candidate, Rating, Session
 from tests.browser.conftest import eventually
-from tests.factories import SessionFactory
+from tests.factories import SessionFactory, rating_counts
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def settled(page) -> None:
 
 
 def counted(session: Session):
-    return lambda: selectors.rating_counts(session)
+    return lambda: rating_counts(session)
 
 
 def test_a_second_press_in_haste_undoes_nothing(page, drawn):
@@ -163,7 +163,7 @@ def test_an_older_answer_shows_nothing_older(page, drawn):
     expect(page.get_by_role("status")).to_contain_text("2 of 4 rated")
     is_pressed(button(page, 1))
     is_pressed(button(page, 2, "Bad"))
-    assert selectors.rating_counts(session) == (1, 1)
+    assert rating_counts(session) == (1, 1)
 
 
 def test_submit_waits_for_ratings_on_their_way(page, drawn):
@@ -177,7 +177,7 @@ def test_submit_waits_for_ratings_on_their_way(page, drawn):
     assert session.batches.count() == 1
     slow.let_go()
     expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
-    assert selectors.rating_counts(session) == (0, 1)
+    assert rating_counts(session) == (0, 1)
 
 
 def test_a_search_waits_for_ratings_on_their_way(page, drawn):
@@ -190,10 +190,10 @@ def test_a_search_waits_for_ratings_on_their_way(page, drawn):
     assert not session.searches.exists()
     slow.let_go()
     expect(page.locator("#search")).to_contain_text("Tried 0 of 100 settings")
-    assert selectors.rating_counts(session) == (1, 0)
+    assert rating_counts(session) == (1, 0)
 
 
-def test_submit_waits_for_a_mind_that_was_changed_back(page, drawn):
+def change_back(page, drawn) -> tuple[Session, Slow]:
     """What is shown is what was saved before the first word went out; another is on its way nevertheless."""
     session = drawn()
     button(page, 1).click()
@@ -203,31 +203,29 @@ def test_submit_waits_for_a_mind_that_was_changed_back(page, drawn):
     button(page, 1, "Bad").click()
     slow.wait()
     button(page, 1).click()
+    return session, slow
+
+
+def test_submit_waits_for_a_mind_that_was_changed_back(page, drawn):
+    session, slow = change_back(page, drawn)
     page.get_by_role("button", name="Submit batch").click()
     expect(page.locator("#batch-form")).to_have_attribute("aria-busy", "true")
     assert session.batches.count() == 1
     slow.let_go()
     expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
-    assert selectors.rating_counts(session) == (1, 0)
+    assert rating_counts(session) == (1, 0)
 
 
 def test_who_leaves_after_changing_back_loses_nothing(page, drawn):
-    session = drawn()
-    button(page, 1).click()
-    eventually(page, counted(session), (1, 0))
-    settled(page)
-    slow = Slow(page)
-    button(page, 1, "Bad").click()
-    slow.wait()
-    button(page, 1).click()
+    session, _ = change_back(page, drawn)
     tile = session.batches.get().candidates.get(slot=1)
     page.get_by_role("link", name="Models").click()
     expect(page).to_have_url(re.compile("/models/$"))
     eventually(page, lambda: Candidate.objects.get(pk=tile.pk).heard_turn, 4)
-    assert selectors.rating_counts(session) == (1, 0)
+    assert rating_counts(session) == (1, 0)
     # The first of the two, kept back until now, is heard too late.
     services.rate(tile, "bad", uuid.uuid4(), Candidate.objects.get(pk=tile.pk).heard_page, 2)
-    assert selectors.rating_counts(session) == (1, 0)
+    assert rating_counts(session) == (1, 0)
 
 
 def test_who_leaves_at_once_loses_nothing(page, drawn):

@@ -9,7 +9,7 @@ from huggingface_hub import constants
 
 from generation import registry
 from generation.errors import Cancelled
-from generation.pipelines import fetching
+from generation.pipelines import fetching, locking
 from generation.progress import Progress, Report, Stage
 from tests.generation import hub
 
@@ -32,6 +32,7 @@ def far(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(fetching, "LARGE", 1_000_000)
     monkeypatch.setattr(fetching, "PAUSE", 0.01)
+    monkeypatch.setattr(locking, "PAUSE", 0.01)
     with hub.serving_all({NAME: folder}) as served:
         look_at(served, monkeypatch)
         yield served

@@ -20,6 +20,7 @@ from generation import wire
 from generation.backends import exchange
 from generation.backends.remote import RemoteBackend
 from generation.errors import Cancelled, GenerationError, ServerUnavailable
+from generation.progress import Report
 from generation.types import Picture
 from preferences import drawing
 from preferences.models import Batch, Candidate
@@ -89,7 +90,7 @@ def test_who_asks_to_stop_need_not_wait_for_the_server(spec, behaviour):
         with pytest.raises(Cancelled):
             RemoteBackend(url).generate(spec, request_for(spec, should_stop=stop.is_set))
         with pytest.raises(Cancelled):
-            RemoteBackend(url).ensure_ready(spec, stop.is_set)
+            RemoteBackend(url).ensure_ready(spec, Report(spec, should_stop=stop.is_set))
 
 
 def test_a_server_that_does_not_read_is_left(spec, impatient):

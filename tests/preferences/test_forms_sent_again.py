@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from preferences import drawing, selectors, services
 from preferences.models import Batch, Candidate, Rating, Session
-from tests.factories import SessionFactory, local_user, start_form
+from tests.factories import SessionFactory, local_user, rating_counts, start_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,7 +52,7 @@ def test_what_a_page_said_earlier_and_arrives_later_is_too_late(client, manager,
     def say(candidate: Candidate, value: str, turn: int, of: str = page) -> tuple[int, int]:
         form = {"value": value, "form_token": str(uuid.uuid4()), "page": of, "turn": turn}
         assert client.post(f"/candidates/{candidate.pk}/rate", form).status_code == 302
-        return selectors.rating_counts(session)
+        return rating_counts(session)
 
     assert say(one, "bad", 2) == (0, 1)
     assert say(one, "good", 1) == (0, 1)  # was on its way for long
@@ -90,7 +90,7 @@ def test_ticks_of_a_page_whose_batch_went_on_are_saved_once(client, manager, ses
     client.post(place, {"good": [one.pk]})
     for _ in range(2):
         assert client.post(place, {"good": [one.pk, two.pk], "bad": [three.pk]}).status_code == 302
-        assert selectors.rating_counts(session) == (2, 1)
+        assert rating_counts(session) == (2, 1)
     assert Rating.objects.count() == 3
     assert session.batches.count() == 2
 
@@ -129,7 +129,7 @@ def test_the_same_word_again_is_not_said_again(client, manager, session):
     for value in ("good", "good", "bad", "bad", "good"):
         rate(client, one, value)
     assert list(Rating.objects.order_by("pk").values_list("items__value", flat=True)) == [1, -1, 1]
-    assert selectors.rating_counts(session) == (1, 0)
+    assert rating_counts(session) == (1, 0)
 
 
 def test_another_word_from_a_page_that_was_used_is_heard(client, manager, session):
@@ -138,9 +138,9 @@ def test_another_word_from_a_page_that_was_used_is_heard(client, manager, sessio
     token = str(uuid.uuid4())
     for candidate, value in ((one, "good"), (one, "bad"), (two, "good")):
         rate(client, candidate, value, token)
-    assert selectors.rating_counts(session) == (1, 1)
+    assert rating_counts(session) == (1, 1)
     rate(client, one, "none", token)
-    assert selectors.rating_counts(session) == (1, 0)
+    assert rating_counts(session) == (1, 0)
 
 
 def test_a_rated_picture_can_be_taken_back_without_script(client, manager, session):

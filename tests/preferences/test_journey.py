@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from generation import spaces
-from preferences import drawing, selectors, services, training
+from preferences import drawing, services, training
 from preferences.learning.value_models import VALUE_MODELS
 from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Session
-from tests.factories import SessionFactory, start_form
+from tests.factories import SessionFactory, rating_counts, start_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -102,7 +102,7 @@ def test_unrated_stays_unrated_unless_the_session_says_otherwise(client, manager
     batch = draw(session.batches.get(), manager)
     rate(client, batch.candidates.first(), "good")
     client.post(f"/s/{session.pk}/1/submit")
-    assert selectors.rating_counts(session) == (1, 3)
+    assert rating_counts(session) == (1, 3)
 
 
 def test_submitted_twice_is_one_batch(client, manager, session):
@@ -132,9 +132,9 @@ def test_changing_ones_mind_keeps_the_events(client, manager, session):
     candidate = draw(session.batches.get(), manager).candidates.first()
     rate(client, candidate, "good")
     rate(client, candidate, "bad")
-    assert selectors.rating_counts(session) == (0, 1)
+    assert rating_counts(session) == (0, 1)
     rate(client, candidate, "none")
-    assert selectors.rating_counts(session) == (0, 0)
+    assert rating_counts(session) == (0, 0)
     assert Rating.objects.count() == 2
 
 
@@ -158,7 +158,7 @@ def test_without_form_submit_each_vote_redraws(client, manager, everything, redr
     assert batch.candidates.filter(state="ready").count() == 4 + redrawn
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count('role="group"') == 4  # a slot shows its newest attempt; the rated row stays in the database
-    assert selectors.rating_counts(session) == (1, 0)
+    assert rating_counts(session) == (1, 0)
 
 
 def test_same_steering_draws_the_same_picture(manager):
@@ -178,7 +178,7 @@ def test_a_vote_on_an_older_batch_is_saved_and_redraws_nothing(client, manager):
     first = draw(session.batches.get(), manager)
     client.post(f"/s/{session.pk}/1/submit")  # the second is in the queue now
     assert rate(client, first.candidates.first(), "good").status_code == 302
-    assert selectors.rating_counts(session) == (1, 0)
+    assert rating_counts(session) == (1, 0)
     assert first.candidates.count() == 4
 
 
@@ -240,7 +240,7 @@ def test_the_best_of_the_batch(client, manager):
     rate(client, two, "best")  # a change of mind: one batch has one best
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count('aria-pressed="true"') == 1
-    assert selectors.rating_counts(session) == (1, 0)
+    assert rating_counts(session) == (1, 0)
     (said,) = training.training_set(session, 256).said
     rows = list(Candidate.objects.filter(pk__in=[one.pk, two.pk, three.pk, four.pk]).order_by("pk"))
     assert rows[said.rows[0]] == two

@@ -47,16 +47,9 @@ def test_a_worker_that_starts_again_gives_back_what_it_held(batch):
     assert batch.state == Batch.State.QUEUED
 
 
-def test_a_takeover_draws_what_was_proposed(batch, manager, monkeypatch):
+def test_a_takeover_draws_what_was_proposed(batch, manager, killed_while_drawing):
     """Killed after the proposal: the vectors are kept, and the learner is not asked again."""
-
-    def killed(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(leases, "finish_candidates", killed)
-    with pytest.raises(KeyboardInterrupt):
-        drawing.draw_batch(batch.pk, manager, "gpu@a")
-    monkeypatch.undo()
+    killed_while_drawing(batch, "gpu@a")
     proposed = [bytes(row.vector) for row in batch.candidates.all()]
     leases.release_leases_of("gpu@a")
     drawing.draw_batch(batch.pk, manager, "gpu@a")

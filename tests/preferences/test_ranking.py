@@ -7,7 +7,7 @@ import pytest
 from preferences import drawing, selectors, services, training
 from preferences.learning.feedback import Choice
 from preferences.models import Batch
-from tests.factories import SessionFactory
+from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db
 
@@ -61,7 +61,7 @@ def test_other_words_stand_beside_a_place(batch):
     say(batch, 3, "bad")
     say(batch, 2)
     assert places(batch) == [0, 2, 1, 0]
-    assert selectors.rating_counts(batch.session) == (0, 1)
+    assert rating_counts(batch.session) == (0, 1)
 
 
 def test_without_form_submit_the_last_place_but_one_ends_the_batch(batch):

@@ -15,7 +15,7 @@ from generation.pipelines import base
 from generation.types import Picture
 from preferences import comparing, drawing, leases, redrawing, selectors, services, training
 from preferences.models import Batch, Candidate, RatedCandidate, Rating
-from tests.factories import SessionFactory
+from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MISSING = "The file of this picture is missing"
@@ -243,7 +243,7 @@ def test_the_same_picture_into_the_same_place(client, manager, space):
     assert renewed != address
     assert "immutable" in client.get(renewed).headers["Cache-Control"]
     assert "immutable" not in client.get(renewed.split("?")[0]).headers["Cache-Control"]
-    assert selectors.rating_counts(batch.session) == (1, 0)
+    assert rating_counts(batch.session) == (1, 0)
     assert batch.optimizer_states.count() == 1  # nothing was learned for it
 
 
@@ -258,18 +258,11 @@ def test_a_picture_that_is_there_can_be_drawn_again_too(client, drawn, manager):
     assert first(drawn).drawn_at > candidate.drawn_at
 
 
-def test_killed_while_it_is_drawn_again(client, drawn, manager, monkeypatch):
+def test_killed_while_it_is_drawn_again(client, drawn, manager, killed_while_drawing):
     candidate = first(drawn)
     say(client, candidate, "good")
     again(client, candidate)
-
-    def killed(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(leases, "finish_candidates", killed)
-    with pytest.raises(KeyboardInterrupt):
-        drawing.draw_batch(drawn.pk, manager, "gpu@test")
-    monkeypatch.undo()
+    killed_while_drawing(drawn, "gpu@test")
     assert len(training.training_set(drawn.session, 256).X) == 1  # what was said stands meanwhile
     assert leases.release_leases_of("gpu@test") == [drawn.pk]
     draw(drawn, manager)

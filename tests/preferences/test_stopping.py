@@ -13,7 +13,7 @@ from generation.errors import Cancelled
 from generation.manager import ModelManager
 from preferences import drawing, leases, selectors, services, stopping, tasks
 from preferences.models import Batch, Candidate, Rating, Worker
-from tests.factories import SessionFactory
+from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FETCHING = {"model": "tiny", "stage": "fetching", "done": 1_200_000_000, "total": 5_200_000_000, "seconds_left": 170}
@@ -72,7 +72,7 @@ def test_what_was_drawn_stays_and_can_be_rated_and_learned_from(client, batch, s
     assert states(batch) == ["ready"] * drawn + ["failed"] * (4 - drawn)
     first = batch.candidates.get(slot=1)
     services.rate(first, "good", uuid.uuid4())
-    assert selectors.rating_counts(session) == (1, 0)
+    assert rating_counts(session) == (1, 0)
     assert client.post(f"/s/{session.pk}/1/submit").status_code == 302
     assert session.batches.count() == 2
 
