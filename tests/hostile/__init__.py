@@ -44,4 +44,12 @@ def head(kind: str = "application/x-ndjson", *more: str, status: str = "200 OK")
 
 def saying(content: bytes, kind: str = "application/x-ndjson", *more: str) -> Callable[[socket.socket, bytes], None]:
     """Says this, whatever it is asked, and hangs up."""
-    return lambda connection, asked: connection.sendall(head(kind, *more) + content)
+
+    def behave(connection: socket.socket, asked: bytes) -> None:
+        connection.sendall(head(kind, *more) + content)
+        connection.shutdown(socket.SHUT_WR)
+        # To close on what was not read would reset the connection, and take the answer away from who reads it.
+        while connection.recv(65536):
+            pass
+
+    return behave
