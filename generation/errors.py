@@ -29,6 +29,10 @@ class OutOfMemory(GenerationError):
     """The device had too little memory, even for one picture at a time."""
 
 
+class NotSaved(GenerationError):
+    """What was drawn could not be written to its file."""
+
+
 class ServerUnavailable(GenerationError):
     """The generation service does not answer, refuses, or has too much to do."""
 

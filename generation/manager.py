@@ -19,7 +19,7 @@ class ModelManager:
     """Routes to a backend. A worker process keeps one for its lifetime (its model slot).
 
     `server` is the URL of a generation service; empty draws in this process. `tokens` are of services, by their URL:
-    no other address gets to know them. `speedups` are keys of pipelines.speedups.SPEEDUPS, for what is drawn here.
+    no other address gets to know them. `speedups` are of registry.SPEEDUPS, for what is drawn here.
     """
 
     def __init__(self, tokens: Mapping[str, str] | None = None, speedups: Sequence[str] = ()) -> None:

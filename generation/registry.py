@@ -129,6 +129,19 @@ BUILTIN: dict[str, ModelSpec] = {
 }
 
 
+# Ways to draw faster, by name; pipelines.speedups has them.
+SPEEDUPS = ("channels_last", "fused_projections", "compiled")
+
+
+def speedups(names: str) -> tuple[str, ...]:
+    """Those of a list with commas. Raises ValueError, one sentence, for a name that is none."""
+    found = tuple(filter(None, names.replace(" ", "").split(",")))
+    for name in found:
+        if name not in SPEEDUPS:
+            raise ValueError(f"there is no “{name}”: choose among {', '.join(SPEEDUPS)}.")
+    return found
+
+
 def get(models: Mapping[str, ModelSpec], key: str) -> ModelSpec:
     """The spec of a key, or UnknownModel with the keys that there are."""
     try:

@@ -106,6 +106,13 @@ def _models(extra: str) -> dict[str, ModelSpec]:
         sys.exit(str(error))
 
 
+def _speedups(names: str) -> tuple[str, ...]:
+    try:
+        return registry.speedups(names)
+    except ValueError as error:
+        sys.exit(f"IPO_SPEEDUPS: {error}")
+
+
 DATA_DIR = _data_dir(os.environ.get("IPO_DATA_DIR", ""))
 _local = embedded.urls(DATA_DIR)
 
@@ -129,7 +136,7 @@ DEFAULT_MODEL = os.environ.get("IPO_DEFAULT_MODEL") or (
 if DEFAULT_MODEL not in MODELS:
     sys.exit(f"IPO_DEFAULT_MODEL is {DEFAULT_MODEL!r}: correct it in .env to one of {', '.join(MODELS)}.")
 # Ways to draw faster, see .env.example.
-SPEEDUPS = tuple(filter(None, os.environ.get("IPO_SPEEDUPS", "").replace(" ", "").split(",")))
+SPEEDUPS = _speedups(os.environ.get("IPO_SPEEDUPS", ""))
 # Show what is being drawn, where the model has a tiny autoencoder for it.
 PREVIEWS = _flag("IPO_PREVIEWS", default=True)
 # The generation service that draws for new sessions; empty: the workers themselves.

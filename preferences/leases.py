@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 
+from generation.errors import NotSaved
 from preferences.models import Batch, Candidate, Embedding, OptimizerState, Worker
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ def preview_candidates(lease: Lease, shown: Mapping[int, bytes]) -> None:
     pending = Candidate.objects.filter(pk__in=shown, batch__in=lease.rows(), state=Candidate.State.PENDING)
     for candidate in pending:
         name = _preview_name(candidate)
-        default_storage.save(name, ContentFile(shown[candidate.pk]))
+        _write(name, shown[candidate.pk])
         pending.filter(pk=candidate.pk).update(preview=name, previewed_at=timezone.now())
 
 
@@ -171,8 +172,19 @@ def _delete_previews(candidates: Any) -> None:
 
 def _store(item: Drawn) -> None:
     image, thumbnail = _file_names(item.candidate)
-    default_storage.save(image, ContentFile(item.png))
-    default_storage.save(thumbnail, ContentFile(item.thumbnail))
+    _write(image, item.png)
+    _write(thumbnail, item.thumbnail)
+
+
+def _write(name: str, data: bytes) -> None:
+    """Raises NotSaved: a disk that is full, a folder that may not be written, or something else in the file's place."""
+    try:
+        default_storage.save(name, ContentFile(data))
+    except OSError as error:
+        raise NotSaved(
+            f"The pictures could not be saved ({default_storage.path(name)}: {error.strerror or error}): mend that, "
+            "and try again."
+        ) from error
 
 
 def _fail(pending: Any, error: str) -> None:

@@ -47,7 +47,6 @@ class LocalBackend(Backend):
                 raise ModelUnavailable(
                     f"{spec.label} needs an NVIDIA GPU, and this worker has none: choose another model."
                 )
-            speedups.check(self._speedups)
             self._drop()  # the old one first: two may not fit
             self._encoder = None  # while weights are read they take most room: it is read again when it is needed
             _free_memory()

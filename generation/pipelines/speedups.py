@@ -6,8 +6,6 @@ from typing import Any
 import torch
 from diffusers import DiffusionPipeline
 
-from generation.errors import ModelUnavailable
-
 
 def channels_last(pipe: DiffusionPipeline) -> None:
     """The layout in memory that convolutions in half precision prefer."""
@@ -36,15 +34,8 @@ SPEEDUPS: dict[str, Callable[[DiffusionPipeline], None]] = {
 }
 
 
-def check(names: Iterable[str]) -> None:
-    """Raises ModelUnavailable for a name that is none."""
-    for name in names:
-        if name not in SPEEDUPS:
-            raise ModelUnavailable(f"IPO_SPEEDUPS: there is no “{name}”. Choose among: {', '.join(SPEEDUPS)}.")
-
-
 def apply(pipe: DiffusionPipeline, names: Iterable[str]) -> None:
-    """Switch these on, for good."""
+    """Switch these on, for good; `names` are of registry.SPEEDUPS."""
     for name in names:
         SPEEDUPS[name](pipe)
 

@@ -86,7 +86,7 @@ def unreadable(request: HttpRequest, error: ValidationError) -> HttpResponse:
     return api.create_response(request, {"detail": error.errors}, status=422)
 
 
-@api.get("/health", response=schemas.Health, auth=None)
+@api.api_operation(["GET", "HEAD"], "/health", response=schemas.Health, auth=None)
 def health(request: HttpRequest) -> schemas.Health:
     key = service.manager.loaded or None
     return schemas.Health(status="healthy", model_loaded=key is not None, current_model=key)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from generation import registry
 from generation.backends.local import LocalBackend
-from generation.errors import ModelUnavailable
 from generation.pipelines.speedups import SPEEDUPS
 from generation.types import ModelSpec
 from tests.generation import tiny_flux
@@ -69,6 +69,5 @@ def test_all_together(spec, traced):
     )
 
 
-def test_an_unknown_name_is_refused(spec):
-    with pytest.raises(ModelUnavailable, match=r"IPO_SPEEDUPS: there is no “turbo”\. Choose among: channels_last"):
-        LocalBackend(["turbo"]).ensure_ready(spec)
+def test_the_names_that_the_environment_may_say_are_these():
+    assert tuple(SPEEDUPS) == registry.SPEEDUPS

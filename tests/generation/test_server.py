@@ -317,6 +317,21 @@ def test_another_name_for_this_machine_is_refused_where_no_token_is_asked_for(se
     assert Client().get("/health", headers={"host": "evil.example"}).status_code == 400
 
 
+def test_what_has_no_route_is_told_in_json(generation_server, api):
+    assert api("/nowhere") == (404, {"detail": "There is nothing here: /docs describes the routes."})
+    request = urllib.request.Request(generation_server.url + "/health", headers={"Host": "a_b"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=5)
+    assert refused.value.code == 400
+    assert "names this machine otherwise" in json.load(refused.value)["detail"]
+
+
+def test_monitors_may_ask_with_head(generation_server):
+    request = urllib.request.Request(generation_server.url + "/health", method="HEAD")
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert (answer.status, answer.read()) == (200, b"")
+
+
 def test_previews_come_in_the_stream_where_they_are_asked_for(draw, monkeypatch):
     monkeypatch.setattr("generation.pipelines.previews.SECONDS", 0.0)
     lines = [json.loads(line) for line in draw(steps=3, previews=True).streaming_content]

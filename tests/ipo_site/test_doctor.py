@@ -1,6 +1,11 @@
 """`manage.py doctor`: what is well, what is not, and what to do about it."""
 
+import os
+import subprocess
+import sys
+
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
@@ -31,6 +36,17 @@ def test_a_worker_that_could_not_load_is_a_problem_with_its_own_sentence(capsys)
     with pytest.raises(CommandError):
         call_command("doctor")
     assert "Worker gpu@here: It is gated: accept the licence." in capsys.readouterr().out
+
+
+def test_whoever_reads_its_output_may_stop_early():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "manage.py", "help"]
+    result = subprocess.run(
+        command, cwd=settings.BASE_DIR, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (1, "")
 
 
 @pytest.mark.django_db

@@ -29,6 +29,7 @@ def read(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ("IPO_GENERATION_SERVER", "gpu-box:8580", "it looks like http://gpu-box:8580"),
         ("IPO_GENERATION_SERVER", "http://me@gpu-box", "it looks like http://gpu-box:8580"),
         ("IPO_DEFAULT_MODEL", "sd-turbot", "correct it in .env to one of pocket-landscapes, sd-turbo,"),
+        ("IPO_SPEEDUPS", "compiled, turbo", "IPO_SPEEDUPS: there is no “turbo”: choose among channels_last,"),
         ("IPO_DATA_DIR", "~nosuchuser/x", "there is no such user: give another folder"),
         ("IPO_DEBUG", "ja", "IPO_DEBUG is 'ja': say yes or no"),
         ("IPO_EMBED_SETTINGS", "maybe", "IPO_EMBED_SETTINGS is 'maybe': say yes or no"),

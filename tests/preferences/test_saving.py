@@ -9,7 +9,7 @@ from django.db import OperationalError
 
 from generation.errors import GenerationError
 from generation.manager import ModelManager
-from preferences import drawing, leases, saving
+from preferences import drawing, leases, redrawing, saving
 from preferences.models import Batch, Candidate
 
 pytestmark = pytest.mark.django_db
@@ -161,6 +161,20 @@ def test_a_picture_that_cannot_be_encoded_costs_no_other(batch, manager, monkeyp
     states = list(batch.candidates.order_by("slot").values_list("state", flat=True))
     assert states == ["failed", "ready", "ready", "ready"]
     assert "could not be encoded" in batch.candidates.get(slot=1).error
+
+
+def test_a_file_that_cannot_be_written_is_told_in_one_sentence(batch, manager, settings):
+    first = batch.candidates.get(slot=1)
+    in_its_place = Path(settings.MEDIA_ROOT) / "batches" / str(batch.pk) / f"001-{first.attempt}.png"
+    in_its_place.mkdir(parents=True)
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    batch.refresh_from_db()
+    assert batch.state == Batch.State.FAILED
+    assert f"could not be saved ({in_its_place}: Is a directory): mend that, and try again." in batch.error
+    in_its_place.rmdir()
+    redrawing.retry_batch(batch.session, batch.number)
+    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    assert set(batch.candidates.values_list("state", flat=True)) == {Candidate.State.READY}
 
 
 def test_a_database_that_was_away_for_a_moment_costs_no_picture(batch, manager, monkeypatch):

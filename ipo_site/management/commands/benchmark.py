@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from tqdm import tqdm
 
+from generation import registry
 from generation.errors import GenerationError
 from generation.manager import ModelManager
 from ipo_site import env
@@ -46,7 +47,7 @@ class Command(BaseCommand):
         pipeline = kinds.add_parser("pipeline", help="from request to files, beside bare calls of diffusers")
         for part in (batch, models, pipeline):
             part.add_argument("--steps", type=int, help="denoising steps, if not the model's own")
-            part.add_argument("--speedups", default=",".join(settings.IPO_SPEEDUPS), help="as IPO_SPEEDUPS")
+            part.add_argument("--speedups", type=speedups, default=settings.IPO_SPEEDUPS, help="as IPO_SPEEDUPS")
             part.add_argument("--rounds", type=int, default=5, help="how often each is timed; the median counts")
             part.add_argument(
                 "--random-weights",
@@ -161,8 +162,8 @@ class Command(BaseCommand):
         write(json, gpu.as_json(found))
         return gpu.missed(found)
 
-    def manager(self, speedups: str, **options: Any) -> ModelManager:
-        return ModelManager(speedups=list(filter(None, speedups.split(","))))
+    def manager(self, speedups: tuple[str, ...], **options: Any) -> ModelManager:
+        return ModelManager(speedups=speedups)
 
     def work(self, model: str, steps: int | None, random_weights: bool, **options: Any) -> Any:
         """What is drawn. Raises CommandError for a number of steps that is none."""
@@ -227,6 +228,14 @@ class Command(BaseCommand):
             self.stdout.write(f"Kept in {kept.keep(name, records)}.")
         self.stdout.write(part.table(records))
         return records
+
+
+def speedups(names: str) -> tuple[str, ...]:
+    """As IPO_SPEEDUPS has them."""
+    try:
+        return registry.speedups(names)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
 
 
 def write(file: Path | None, figures: Any) -> None:
