@@ -64,6 +64,20 @@ def counted(session: Session):
     return lambda: rating_counts(session)
 
 
+def test_an_answer_that_comes_while_a_button_is_held_down_takes_it_from_nobody(page, drawn):
+    drawn()
+    slow = Slow(page, answers=True)
+    button(page, 1).click()
+    slow.wait()
+    page.get_by_role("button", name="Submit batch").hover()
+    page.mouse.down()
+    slow.let_go()
+    expect(page.locator("#counts")).to_have_text("1 good, 0 bad so far")
+    settled(page)
+    page.mouse.up()
+    expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
+
+
 def test_a_second_press_in_haste_undoes_nothing(page, drawn):
     session = drawn()
     button(page, 1).dblclick()
