@@ -1,7 +1,9 @@
 """Image-text encoders of the SigLIP kind: pictures and texts to unit vectors of one space."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
@@ -12,7 +14,9 @@ from PIL import Image
 from safetensors import SafetensorError
 from transformers import AutoTokenizer, SiglipImageProcessorPil, SiglipModel
 
+from generation import installed
 from generation.errors import ModelUnavailable
+from generation.wire import MOST_CHARACTERS
 
 Floats = NDArray[np.float32]
 CHUNK = 32
@@ -41,6 +45,18 @@ class Siglip:
         """Read when the first text comes: pictures need none. Raises ModelUnavailable with a remedy."""
         return _read(lambda **options: AutoTokenizer.from_pretrained(self.source, **options), self.source)
 
+    @cached_property
+    def revision(self) -> str:
+        """Which weights these are: the commit of the hub's repository, or for a folder a digest of its weights."""
+        folder = installed.folder_of(self.source, "config.json")
+        assert folder is not None  # it was read from there
+        if folder != Path(self.source):
+            return folder.name  # the cache names its folders by the commit
+        digest = hashlib.sha256()
+        for file in sorted(folder.glob("*.safetensors")):
+            digest.update(file.read_bytes())
+        return digest.hexdigest()[:12]
+
     @property
     def dimension(self) -> int:
         """How many numbers a vector has."""
@@ -63,7 +79,8 @@ class Siglip:
         # SigLIP reads its last position whatever it holds, and was trained on texts padded to the full length.
         length = self.model.config.text_config.max_position_embeddings
         # Lower case is what it was trained on, too; not every tokenizer of the kind sees to that.
-        lower = [text.lower() for text in texts]
+        # A half of a surrogate pair is no text to a tokenizer.
+        lower = [text[:MOST_CHARACTERS].lower().encode(errors="replace").decode() for text in texts]
         tokens = self.tokenizer(lower, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
         vectors: torch.Tensor = self.model.get_text_features(
             input_ids=tokens.input_ids.to(self.model.device)

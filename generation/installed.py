@@ -46,7 +46,7 @@ class Installed:
     @property
     def without(self) -> str:
         """The names of what could accompany it and is not here, in one phrase; empty where nothing is missing."""
-        encoder = "" if self.has_encoder else f"its image encoder {ENCODERS[self.spec.encoder]}"
+        encoder = "" if self.has_encoder else f"its image encoder {ENCODERS[self.spec.encoder].source}"
         previews = "" if self.has_previews else f"{self.spec.preview_vae} for its previews"
         return " and ".join(filter(None, (encoder, previews)))
 
@@ -57,7 +57,7 @@ def look(spec: ModelSpec) -> Installed:
     return Installed(
         spec,
         next(filter(None, _places(spec)), None),
-        not encoder or _is_encoder(folder_of(encoder, "config.json")),
+        not encoder or _is_encoder(folder_of(encoder.source, "config.json")),
         not previews or _has_model(folder_of(previews, "config.json")),
     )
 

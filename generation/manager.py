@@ -1,4 +1,4 @@
-"""ModelManager: the one door to drawing."""
+"""ModelManager: the one door to drawing, and to what encoders see."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from generation.backends.base import Backend
 from generation.pacing import Pace
 from generation.progress import Progress, Report
-from generation.types import GenerationRequest, Hardware, ModelSpec, Picture, Pixels, Vectors
+from generation.types import Embedded, GenerationRequest, Hardware, ModelSpec, Picture, Pixels
 
 if TYPE_CHECKING:
     from generation.backends.local import LocalBackend
@@ -23,7 +23,7 @@ class ModelManager:
     """
 
     def __init__(self, tokens: Mapping[str, str] | None = None, speedups: Sequence[str] = ()) -> None:
-        self._tokens = dict(tokens or {})
+        self.tokens = dict(tokens or {})
         self._speedups = speedups
         self._local: LocalBackend | None = None
         self._servers: dict[str, Backend] = {}
@@ -61,7 +61,7 @@ class ModelManager:
 
     def generate(self, spec: ModelSpec, request: GenerationRequest, server: str = "") -> list[Picture]:
         """Draw one forward pass: one Picture for each vector, in their order. Raises GenerationError."""
-        pace, on_drawn = self._pace(spec, request, server), request.on_drawn
+        pace, on_drawn = self.pace(spec, request, server), request.on_drawn
 
         def timed(seconds: float) -> None:
             pace.saw(len(request.vectors), seconds)
@@ -87,14 +87,30 @@ class ModelManager:
 
     def fastest_size(self, spec: ModelSpec, request: GenerationRequest, server: str = "") -> int:
         """Pictures in a pass at which, by what was drawn so far, most such pictures come a second."""
-        return self._pace(spec, request, server).size
+        return self.pace(spec, request, server).size
 
-    def _pace(self, spec: ModelSpec, request: GenerationRequest, server: str) -> Pace:
+    def pace(self, spec: ModelSpec, request: GenerationRequest, server: str = "") -> Pace:
+        """What was found out of how many such pictures to draw in a pass."""
         return self._paces.setdefault((spec, request.width, request.height, request.steps, server), Pace())
 
-    def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
-        """What an encoder (a key of ENCODERS) sees in pictures: unit vectors [n, k]. Raises ModelUnavailable."""
-        return self._local_backend().embed(encoder, pictures)
+    def embed_images(
+        self,
+        encoder: str,
+        pictures: Sequence[Pixels],
+        server: str = "",
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Embedded:
+        """What an encoder (a key of ENCODERS) sees in pictures of any sizes, a row for each.
+
+        Raises GenerationError; Cancelled once `should_stop` says so.
+        """
+        return self._backend(server).embed_images(encoder, pictures, should_stop)
+
+    def embed_texts(
+        self, encoder: str, texts: Sequence[str], server: str = "", should_stop: Callable[[], bool] | None = None
+    ) -> Embedded:
+        """The same of texts, in the same space; what is longer than the encoder reads is cut."""
+        return self._backend(server).embed_texts(encoder, texts, should_stop)
 
     @property
     def loaded(self) -> str:
@@ -117,7 +133,7 @@ class ModelManager:
 
         with self._opening:
             if server not in self._servers:
-                self._servers[server] = RemoteBackend(server, self._tokens.get(server, ""))
+                self._servers[server] = RemoteBackend(server, self.tokens.get(server, ""))
             return self._servers[server]
 
     def _local_backend(self) -> "LocalBackend":

@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from generation.errors import UnknownModel
-from generation.types import ModelSpec
+from generation.types import EncoderSpec, ModelSpec
 
 WEIGHTS = Path(__file__).parent / "bundled" / "weights"
 SCHNELL = Path(__file__).parent / "bundled" / "flux-schnell.json"
 # FLUX in diffusers' layout that anybody may read: Black Forest Labs' own repositories are gated, both of them.
 OPEN_FLUX = "diffusers/FLUX.1-dev-bnb-4bit"
 
-# Image-text encoders: a folder, or a Hugging Face id, that transformers can load.
-ENCODERS: dict[str, str] = {
-    "pocket-siglip": str(WEIGHTS / "pocket-siglip"),
-    "siglip-base": "google/siglip-base-patch16-224",
-    "siglip2-base": "google/siglip2-base-patch16-224",
+ENCODERS: dict[str, EncoderSpec] = {
+    "pocket-siglip": EncoderSpec("pocket-siglip", str(WEIGHTS / "pocket-siglip"), dimension=96),
+    "siglip-base": EncoderSpec("siglip-base", "google/siglip-base-patch16-224", dimension=768),
+    "siglip2-base": EncoderSpec("siglip2-base", "google/siglip2-base-patch16-224", dimension=768),
 }
 
 # What the two FLUX models have in common.
@@ -149,6 +148,14 @@ def get(models: Mapping[str, ModelSpec], key: str) -> ModelSpec:
     except KeyError:
         known = ", ".join(models)
         raise UnknownModel(f"There is no model “{key}”. Choose one of: {known}.") from None
+
+
+def encoder(key: str) -> EncoderSpec:
+    """The spec of a key, or UnknownModel with the keys that there are."""
+    try:
+        return ENCODERS[key]
+    except KeyError:
+        raise UnknownModel(f"There is no image encoder “{key}”. Choose one of: {', '.join(ENCODERS)}.") from None
 
 
 def named(models: Mapping[str, ModelSpec], name: str) -> ModelSpec | None:

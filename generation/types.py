@@ -90,6 +90,18 @@ class ModelSpec:
         return self.family != "flux"
 
 
+@dataclass(frozen=True)
+class EncoderSpec:
+    """What the registry knows of an image-text encoder.
+
+    `source` is a folder, or a Hugging Face id, that transformers can load; its vectors have `dimension` numbers.
+    """
+
+    key: str
+    source: str
+    dimension: int
+
+
 def bounds(name: str) -> tuple[float, float]:
     """The smallest and the largest value of a number in a model's entry."""
     hint = get_type_hints(ModelSpec, include_extras=True)[name]
@@ -154,6 +166,18 @@ class Picture:
 
     pixels: Pixels | None
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What an encoder reads in pictures or texts: unit vectors [n, dimension], and which encoder it was.
+
+    Vectors of two revisions of an encoder are not to be compared.
+    """
+
+    vectors: Vectors
+    encoder: str  # its key
+    revision: str
 
 
 @dataclass(frozen=True)

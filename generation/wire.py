@@ -5,6 +5,7 @@ import binascii
 import io
 import struct
 import zlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,13 +14,14 @@ from PIL import Image
 
 from generation import images
 from generation.errors import readable
-from generation.types import GenerationRequest, Picture, Pixels, Vectors
+from generation.types import Embedded, EncoderSpec, GenerationRequest, Picture, Pixels, Vectors
 
 # The largest request that the service takes, in three ways. 64 pictures of SD-Turbo at its 512 px, each steered by a
 # whole prompt embedding, just fit (27 MB of base64); of FLUX, whose prompts have 13 times the numbers, five do.
 MOST_PICTURES = 64
 MOST_PIXELS = MOST_PICTURES * 512 * 512  # of all pictures together
 MOST_BYTES = 32 * 2**20
+MOST_CHARACTERS = 4000  # of a text: far more than an encoder or a model reads
 ENVELOPE = 64 * 2**10  # bytes beside the vectors of a request, and beside the pictures of an answer
 
 # Of a request, by the names that the service knows as well; callbacks stay at home.
@@ -73,8 +75,17 @@ def longest_line(request: GenerationRequest) -> int:
 def to_body(model: str, request: GenerationRequest) -> dict[str, Any]:
     """A request as JSON: its vectors as base64 of little-endian float32, in C order."""
     plain = {name: getattr(request, name) for name in PLAIN}
-    vectors = base64.b64encode(np.ascontiguousarray(request.vectors, "<f4").tobytes()).decode()
-    return {"model_id": model, **plain, "vectors": vectors, "previews": request.on_preview is not None}
+    return {
+        "model_id": model,
+        **plain,
+        "vectors": from_vectors(request.vectors),
+        "previews": request.on_preview is not None,
+    }
+
+
+def from_vectors(vectors: Vectors) -> str:
+    """float32 [n, d] -> base64."""
+    return base64.b64encode(np.ascontiguousarray(vectors, "<f4").tobytes()).decode()
 
 
 def to_vectors(text: str, dimension: int) -> Vectors:
@@ -123,6 +134,52 @@ def to_pixels(answer: Any, most: int = MOST_PIXELS) -> Pixels:
         return np.asarray(image.convert("RGB"))
     except NO_PNG as error:
         raise Unreadable("a picture is no PNG file") from error
+
+
+def in_parts(pictures: Sequence[Pixels]) -> Iterator[list[dict[str, Any]]]:
+    """Pictures as JSON, as many in a part as the service takes at once; one that is too large is a part of its own.
+
+    One part at least, which is empty where there are no pictures.
+    """
+    part: list[dict[str, Any]] = []
+    characters, area = 0, 0
+    for pixels in pictures:
+        one = from_picture(Picture(pixels))
+        more, wider = len(one["image_base64"]), pixels.shape[0] * pixels.shape[1]
+        is_full = len(part) == MOST_PICTURES or characters + more > MOST_BYTES - ENVELOPE or area + wider > MOST_PIXELS
+        if part and is_full:
+            yield part
+            part, characters, area = [], 0, 0
+        part.append(one)
+        characters, area = characters + more, area + wider
+    yield part
+
+
+def from_embedded(seen: Embedded) -> dict[str, Any]:
+    """As JSON: which encoder it was, and its vectors as those of a request."""
+    return {"encoder": seen.encoder, "revision": seen.revision, "vectors": from_vectors(seen.vectors)}
+
+
+def to_embedded(answer: dict[str, Any], encoder: EncoderSpec, count: int) -> Embedded:
+    """The inverse of from_embedded. Raises Unreadable for what is not `count` unit vectors of this encoder."""
+    revision, text = answer.get("revision"), answer.get("vectors")
+    if answer.get("encoder") != encoder.key:
+        raise Unreadable("another encoder read them")
+    if not isinstance(revision, str) or not 1 <= len(revision) <= 100 or not revision.isprintable():
+        raise Unreadable("the encoder's revision is no text")
+    if not isinstance(text, str):
+        raise Unreadable("the vectors are no text")
+    try:
+        numbers = np.frombuffer(base64.b64decode(text, validate=True), "<f4")
+    except (binascii.Error, ValueError) as error:
+        raise Unreadable("the vectors are no numbers") from error
+    if len(numbers) != count * encoder.dimension:
+        raise Unreadable(f"there are {len(numbers)} numbers instead of {count} x {encoder.dimension}")
+    vectors = numbers.astype(np.float32).reshape(count, encoder.dimension)
+    with np.errstate(over="ignore"):
+        if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) < 1e-3).all():  # which no NaN is
+            raise Unreadable("the vectors are no unit vectors")
+    return Embedded(vectors, encoder.key, revision)
 
 
 def to_text(value: Any, most: int = 500) -> str:

@@ -4,14 +4,14 @@ Several may be drawn for a slot (Draws per Picture). The one is kept whose looks
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from generation.descriptors import describe
-from generation.errors import GenerationError
+from generation.errors import Cancelled, GenerationError
 from generation.manager import ModelManager
 from generation.types import ModelSpec, Picture, Pixels, Vectors
 from preferences import training
@@ -54,18 +54,29 @@ def liked(batch: Batch, spec: ModelSpec, known: training.TrainingSet) -> Liked |
 
 @dataclass
 class Eye:
-    """Looks at the pictures of one batch, until the model's encoder fails: `problem` then says why, and what to do."""
+    """Looks at the pictures of one batch, until the model's encoder fails: `problem` then says why, and what to do.
+
+    The encoder is where the pictures are drawn: here, or at `server`.
+    """
 
     spec: ModelSpec
     manager: ModelManager
+    server: str = ""
+    should_stop: Callable[[], bool] | None = None
     problem: str = ""
 
     def look(self, pictures: Sequence[Pixels]) -> dict[str, Vectors]:
-        """What is seen in the pictures [n, k]: their descriptors, and what the encoder sees if it works."""
+        """What is seen in the pictures [n, k]: their descriptors, and what the encoder sees if it works.
+
+        Raises Cancelled.
+        """
         looks = describe(pictures)
         if self.spec.encoder and not self.problem:
             try:
-                looks[self.spec.encoder] = self.manager.embed(self.spec.encoder, pictures)
+                seen = self.manager.embed_images(self.spec.encoder, pictures, self.server, self.should_stop)
+                looks[self.spec.encoder] = seen.vectors
+            except Cancelled:
+                raise
             except Exception as error:
                 # Whatever it is: pictures are drawn all the same, only how well the next ones are chosen suffers.
                 log.exception("The image encoder %s failed.", self.spec.encoder)

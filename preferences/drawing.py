@@ -72,7 +72,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
         )
     spec = registry.get(settings.IPO_MODELS, session.model)
     manager.ensure_ready(spec, batch.server, lost.is_set)
-    eye = choosing.Eye(spec, manager)
+    eye = choosing.Eye(spec, manager, batch.server, lost.is_set)
     known: training.TrainingSet | None = None
     liked: choosing.Liked | None = None
     with Saver(batch, lease) as saver:

@@ -1,4 +1,4 @@
-"""Draws in this process. One model is resident at a time; a lock keeps it while it is in use."""
+"""Draws and looks in this process. One model is resident at a time; a lock keeps it while it is in use."""
 
 import gc
 import logging
@@ -20,7 +20,7 @@ from generation.pipelines.base import Pipeline
 from generation.pipelines.flux import Flux
 from generation.pipelines.stable_diffusion import StableDiffusion
 from generation.progress import Progress, Report
-from generation.types import GenerationRequest, Hardware, ModelSpec, Picture, Pixels, Vectors
+from generation.types import Embedded, EncoderSpec, GenerationRequest, Hardware, ModelSpec, Picture, Pixels, Vectors
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25  # between two looks at whether who waits for the slot still wants it
@@ -32,15 +32,15 @@ class LocalBackend(Backend):
     def __init__(self, wanted_speedups: Sequence[str] = ()) -> None:
         self._speedups = wanted_speedups
         self._lock = threading.RLock()
-        self._resident: Pipeline | None = None
-        self._encoder: tuple[str, Siglip] | None = None
+        self.resident: Pipeline | None = None
+        self._encoder: tuple[EncoderSpec, Siglip] | None = None
         self._preloading: ModelSpec | None = None  # what nobody has asked for yet
         self._make_way = threading.Event()  # for whoever waits: it is to stop
 
     def ensure_ready(self, spec: ModelSpec, report: Report | None = None) -> None:
         report = report or Report(spec)
-        with self._turn(spec, report):
-            if self._resident is not None and self._resident.spec == spec:
+        with self._turn(spec, report.should_stop):
+            if self.resident is not None and self.resident.spec == spec:
                 return
             device = _device()
             if spec.needs_cuda and device == "cpu":
@@ -50,8 +50,8 @@ class LocalBackend(Backend):
             self._drop()  # the old one first: two may not fit
             self._encoder = None  # while weights are read they take most room: it is read again when it is needed
             _free_memory()
-            self._resident = _tried(lambda: self._load(spec, device, report))
-            if self._resident is None:
+            self.resident = _tried(lambda: self._load(spec, device, report))
+            if self.resident is None:
                 raise _no_room(f"loading {spec.label}", "choose a smaller model, or end what else uses it")
 
     def preload(self, spec: ModelSpec, on_progress: Callable[[Progress], None] | None = None) -> None:
@@ -67,14 +67,14 @@ class LocalBackend(Backend):
             self._preloading = None
 
     @contextmanager
-    def _turn(self, spec: ModelSpec, report: Report) -> Iterator[None]:
-        """The slot for a model, after the wait for whoever has it. Raises Cancelled."""
+    def _turn(self, wanted: ModelSpec | EncoderSpec, should_stop: Callable[[], bool]) -> Iterator[None]:
+        """The slot for a model or an encoder, after the wait for whoever has it. Raises Cancelled."""
         while not self._lock.acquire(timeout=LOOK_SECONDS):
-            if self._preloading not in (None, spec):
+            if self._preloading not in (None, wanted):
                 self._make_way.set()
-            if report.should_stop():
+            if should_stop():
                 self._make_way.set()
-                raise Cancelled(f"Stopped waiting for {spec.label}.")
+                raise Cancelled(f"Stopped waiting for {wanted.key}.")
         try:
             yield
         finally:
@@ -82,10 +82,10 @@ class LocalBackend(Backend):
 
     def _load(self, spec: ModelSpec, device: str, report: Report) -> Pipeline:
         pipeline = FAMILIES[spec.family].load(spec, device, report)
-        encoder = registry.ENCODERS.get(spec.encoder, "")
-        if encoder and installed.folder_of(encoder, "config.json") is None:
+        encoder = registry.ENCODERS.get(spec.encoder)
+        if encoder is not None and installed.folder_of(encoder.source, "config.json") is None:
             try:  # now that the page shows it, not in the middle of the first batch
-                loading.fetch_companion(spec, encoder, report)
+                loading.fetch_companion(spec, encoder.source, report)
             except ModelUnavailable as error:
                 log.warning("Without its image encoder for now: %s", error)
         speedups.apply(pipeline.pipe, self._speedups)
@@ -94,7 +94,7 @@ class LocalBackend(Backend):
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
         with self._lock:
             self.ensure_ready(spec)
-            pipeline = self._resident
+            pipeline = self.resident
             assert pipeline is not None
             if request.on_preview is not None and not pipeline.has_looked_for_vae:
                 pipeline.look, pipeline.has_looked_for_vae = previews.load(spec, _device()), True
@@ -117,13 +117,13 @@ class LocalBackend(Backend):
         return pictures
 
     def _drop(self) -> None:
-        self._resident = None
+        self.resident = None
         _free_memory()
 
     @property
     def loaded(self) -> str:
         """The key of the model that is in memory; empty before there is one."""
-        resident = self._resident  # read once: another thread may be changing it
+        resident = self.resident  # read once: another thread may be changing it
         return "" if resident is None else resident.spec.key
 
     def hardware(self) -> Hardware:
@@ -138,23 +138,39 @@ class LocalBackend(Backend):
         """Download all that drawing with a model needs. Raises ModelUnavailable."""
         loading.fetch(spec, Report(spec, on_progress))
 
-    def embed(self, encoder: str, pictures: Sequence[Pixels]) -> Vectors:
-        """What an encoder (a key of ENCODERS) sees in pictures: unit vectors [n, k].
+    def embed_images(
+        self, encoder: str, pictures: Sequence[Pixels], should_stop: Callable[[], bool] | None = None
+    ) -> Embedded:
+        return self._embedded(encoder, lambda opened: opened.embed_images(pictures), should_stop)
 
-        Raises ModelUnavailable, and OutOfMemory.
-        """
-        with self._lock:
-            vectors = _tried(lambda: self._opened(encoder).embed_images(pictures))
-            if vectors is None:
+    def embed_texts(
+        self, encoder: str, texts: Sequence[str], should_stop: Callable[[], bool] | None = None
+    ) -> Embedded:
+        return self._embedded(encoder, lambda opened: opened.embed_texts(texts), should_stop)
+
+    def _embedded(
+        self, encoder: str, read: Callable[[Siglip], Vectors], should_stop: Callable[[], bool] | None
+    ) -> Embedded:
+        spec, is_unwanted = registry.encoder(encoder), should_stop or (lambda: False)
+
+        def embedded() -> Embedded:
+            opened = self._opened(spec)
+            return Embedded(read(opened), spec.key, opened.revision)
+
+        with self._turn(spec, is_unwanted):
+            if is_unwanted():
+                raise Cancelled("Stopped before looking.")
+            found = _tried(embedded)
+            if found is None:
                 self._encoder = None
                 _free_memory()
                 raise _no_room("looking at pictures", "choose a smaller model, or end what else uses it")
-            return vectors
+            return found
 
-    def _opened(self, encoder: str) -> Siglip:
+    def _opened(self, encoder: EncoderSpec) -> Siglip:
         if self._encoder is None or self._encoder[0] != encoder:
             self._encoder = None
-            self._encoder = encoder, Siglip.load(registry.ENCODERS[encoder], _device())
+            self._encoder = encoder, Siglip.load(encoder.source, _device())
         return self._encoder[1]
 
 

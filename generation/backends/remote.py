@@ -1,4 +1,4 @@
-"""Draws on another machine, or in another process: a client of the HTTP generation service (generation/server).
+"""Draws and looks on another machine, or in another process: a client of the HTTP generation service (generation/server).
 
 A session may name any address, so nothing is believed that comes from there: see `exchange` for the limits, and `wire`
 for the pictures.
@@ -7,23 +7,24 @@ for the pictures.
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import httpcore2
+import numpy as np
 
-from generation import wire
+from generation import registry, wire
 from generation.backends.base import Backend
 from generation.backends.exchange import Answer, Stuck, TooLarge, Watch, post
 from generation.errors import GenerationError, ModelUnavailable, ServerUnavailable
 from generation.progress import Report
-from generation.types import GenerationRequest, ModelSpec, Picture
+from generation.types import Embedded, EncoderSpec, GenerationRequest, ModelSpec, Picture, Pixels
 
 PATIENCE = 60.0  # seconds that a full queue is waited for
 LINES = "application/x-ndjson"
-PHASES = ("waiting", "loading", "drawing")  # in their order
+PHASES = ("waiting", "loading", "drawing", "embedding")  # in their order
 
 
 class RemoteBackend(Backend):
@@ -86,6 +87,38 @@ class RemoteBackend(Backend):
             request.on_drawn(max(seconds, 1e-3))
         return [wire.to_picture(image, request.width, request.height) for image in images]
 
+    def embed_images(
+        self, encoder: str, pictures: Sequence[Pixels], should_stop: Callable[[], bool] | None = None
+    ) -> Embedded:
+        """In several requests what the service takes in none."""
+        return self._embedded(encoder, "images", wire.in_parts(pictures), should_stop)
+
+    def embed_texts(
+        self, encoder: str, texts: Sequence[str], should_stop: Callable[[], bool] | None = None
+    ) -> Embedded:
+        cut, most = [text[: wire.MOST_CHARACTERS] for text in texts], wire.MOST_PICTURES
+        parts = [cut[first : first + most] for first in range(0, max(1, len(cut)), most)]
+        return self._embedded(encoder, "texts", parts, should_stop)
+
+    def _embedded(
+        self, encoder: str, field: str, parts: Iterable[list[Any]], should_stop: Callable[[], bool] | None
+    ) -> Embedded:
+        spec = registry.encoder(encoder)
+        seen = [self._seen(spec, field, part, Watch(should_stop)) for part in parts]
+        if len({one.revision for one in seen}) > 1:
+            raise self._odd("its encoder changes")
+        return replace(seen[0], vectors=np.concatenate([one.vectors for one in seen]))
+
+    def _seen(self, spec: EncoderSpec, field: str, part: list[Any], watch: Watch) -> Embedded:
+        longest = len(part) * spec.dimension * 6 + wire.ENVELOPE
+        with self._asked("/embed", {"encoder": spec.key, field: part}, {}, watch) as answer:
+            if answer.kind != LINES:
+                raise self._stranger()
+            for line in self._told(answer, watch, longest, longest + 10 * wire.ENVELOPE):
+                if "vectors" in line:
+                    return wire.to_embedded(line, spec, len(part))
+            raise self._broken("no vectors")
+
     def _told(self, answer: Answer, watch: Watch, longest: int, most: int) -> Iterator[dict[str, Any]]:
         """What is said line by line; the phases are heard here. Raises what the server says against the request."""
         for text in answer.lines(longest, most):
@@ -104,6 +137,8 @@ class RemoteBackend(Backend):
         until = time.monotonic() + PATIENCE
         while True:
             with self._reached(), post(self.url + path, body, self._headers | headers, watch) as answer:
+                if answer.status == 404 and path == "/embed":
+                    raise ServerUnavailable(f"The generation server at {self.url} cannot look at pictures: update it.")
                 if answer.status != 429:
                     self._check(answer)
                     yield answer

@@ -95,7 +95,7 @@ class Flux(Pipeline):
     def _encode(self, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings of the tokens [1, tokens, hidden] by T5, and of the prompt as a whole [1, pooled] by CLIP."""
         if prompt not in self._encoded:
-            with self._reading() as device:
+            with self.reading() as device:
                 embeds, pooled, _ = self.pipe.encode_prompt(
                     prompt, device=device, max_sequence_length=self.spec.prompt_tokens
                 )
@@ -106,7 +106,7 @@ class Flux(Pipeline):
         return self._encoded[prompt]
 
     @contextmanager
-    def _reading(self) -> Iterator[torch.device]:
+    def reading(self) -> Iterator[torch.device]:
         """T5 where the pipeline is; in place of the transformer where there is no room for both."""
         device, transformer = self.pipe.device, self.pipe.transformer
         makes_room = device.type == "cuda" and torch.cuda.mem_get_info(device)[0] < ROOM * bytes_of(self.t5)

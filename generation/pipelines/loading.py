@@ -116,7 +116,8 @@ def fetch(spec: ModelSpec, report: Report) -> None:
             file_of(spec, report)
         elif not Path(spec.source).is_dir():
             fetch_pipeline(spec, report)
-    for source in (spec.preview_vae, ENCODERS.get(spec.encoder, "")):
+    encoder = ENCODERS.get(spec.encoder)
+    for source in (spec.preview_vae, encoder.source if encoder else ""):
         if source and not Path(source).is_dir():
             fetch_companion(spec, source, report)
 

@@ -166,6 +166,28 @@ def draw(request: HttpRequest, asked: schemas.Draw) -> HttpResponse | StreamingH
     return _told(service.stream(spec, GenerationRequest(vectors=vectors, **plain), with_previews=asked.previews))
 
 
+@api.post(
+    "/embed",
+    response={PROBLEMS: schemas.Problem},
+    openapi_extra={
+        "responses": {
+            200: {
+                "description": "Lines of JSON as /draw has them ({phase, done}: waiting, embedding), at last {encoder, "
+                "revision, vectors} or {detail, status}. `vectors` is one of unit length for each picture or text, in "
+                "their order: base64 of little-endian float32. Those of one encoder and revision may be compared.",
+                "content": {LINES: {"schema": {"type": "string"}}},
+            }
+        }
+    },
+)
+def embed(request: HttpRequest, asked: schemas.Embed) -> StreamingHttpResponse:
+    if asked.encoder not in registry.ENCODERS:
+        raise unfit("encoder", f"There is no such encoder. Choose one of: {', '.join(registry.ENCODERS)}.")
+    if asked.images and asked.texts:
+        raise unfit("texts", "send images or texts, not both.")
+    return _told(service.stream_embedding(asked.encoder, asked.images, asked.texts))
+
+
 def _told(stream: Stream) -> StreamingHttpResponse:
     return StreamingHttpResponse(stream, content_type=LINES)  # which closes the stream at its end
 

@@ -7,10 +7,9 @@ from ninja import Field, Schema
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from generation.types import Vectors
-from generation.wire import MOST_PICTURES
+from generation.types import Pixels, Vectors
+from generation.wire import MOST_CHARACTERS, MOST_PICTURES, MOST_PIXELS, Unreadable, to_pixels
 
-PROMPT_LIMIT = 4000
 LARGEST = 1e6  # number that steers
 
 
@@ -35,11 +34,42 @@ def to_vectors(rows: Any) -> list[Vectors]:
     return [to_vector(row) for row in rows]
 
 
+def to_pictures(rows: Any) -> list[Pixels]:
+    """As our answers have pictures; one error for all of them, too. Raises PydanticCustomError."""
+    if not isinstance(rows, list) or len(rows) > MOST_PICTURES:
+        raise PydanticCustomError("pictures", f"must be a list of {MOST_PICTURES} pictures at most.")
+    pictures: list[Pixels] = []
+    room = MOST_PIXELS
+    for number, row in enumerate(rows):
+        try:
+            pictures.append(to_pixels(row, room))
+        except Unreadable as error:
+            said = {"number": number, "why": str(error)}
+            raise PydanticCustomError("pictures", "number {number}: {why}.", said) from None
+        room -= pictures[-1].shape[0] * pictures[-1].shape[1]
+    return pictures
+
+
+def to_texts(rows: Any) -> list[str]:
+    """Raises PydanticCustomError."""
+    is_list = isinstance(rows, list) and len(rows) <= MOST_PICTURES
+    if not is_list or not all(isinstance(row, str) and len(row) <= MOST_CHARACTERS for row in rows):
+        raise PydanticCustomError(
+            "texts", f"must be a list of {MOST_PICTURES} texts at most, of {MOST_CHARACTERS} characters at most."
+        )
+    return list(rows)
+
+
 NUMBER = {"type": "number", "minimum": -LARGEST, "maximum": LARGEST}
 ROW = {"type": "array", "items": NUMBER}
 ROWS = {"type": "array", "items": ROW, "minItems": 1, "maxItems": MOST_PICTURES}
 Row = Annotated[Any, PlainValidator(to_vector), WithJsonSchema(ROW)]
 Rows = Annotated[Any, PlainValidator(to_vectors), WithJsonSchema(ROWS)]
+PNG = {"type": "object", "properties": {"image_base64": {"type": "string"}}, "required": ["image_base64"]}
+PICTURES = {"type": "array", "items": PNG, "maxItems": MOST_PICTURES}
+TEXTS = {"type": "array", "items": {"type": "string", "maxLength": MOST_CHARACTERS}, "maxItems": MOST_PICTURES}
+Pictures = Annotated[Any, PlainValidator(to_pictures), WithJsonSchema(PICTURES)]
+Texts = Annotated[Any, PlainValidator(to_texts), WithJsonSchema(TEXTS)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Side = Annotated[int, Field(ge=64, le=4096)]
@@ -50,8 +80,8 @@ Guidance = Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)]
 class Drawing(Schema):
     """What all pictures of a request have in common. What is left out has the model's own default."""
 
-    prompt: str = Field(max_length=PROMPT_LIMIT)
-    negative_prompt: str = Field("", max_length=PROMPT_LIMIT)
+    prompt: str = Field(max_length=MOST_CHARACTERS)
+    negative_prompt: str = Field("", max_length=MOST_CHARACTERS)
     embedding_type: Literal["pooled", "latent", "prompt", "text"] = "text"
     width: Side | None = None
     height: Side | None = None
@@ -73,8 +103,8 @@ class Draw(Schema):
     """One forward pass of one model, whole: what IPO itself sends (generation/wire.py)."""
 
     model_id: str = Field(max_length=200)
-    prompt: str = Field(max_length=PROMPT_LIMIT)
-    negative_prompt: str = Field("", max_length=PROMPT_LIMIT)
+    prompt: str = Field(max_length=MOST_CHARACTERS)
+    negative_prompt: str = Field("", max_length=MOST_CHARACTERS)
     space: Literal["latent", "pooled_embed", "prompt_embed"]
     vectors: str = Field(description="Rows of numbers that steer, one a picture: base64 of little-endian float32.")
     width: Side
@@ -85,6 +115,14 @@ class Draw(Schema):
     noise_seed: Seed
     step_seed: Seed
     previews: bool = False
+
+
+class Embed(Schema):
+    """Pictures, or texts: PNG files in base64, as /batch and /draw have them."""
+
+    encoder: str = Field(max_length=200)
+    images: Pictures = []
+    texts: Texts = []
 
 
 class ModelChoice(Schema):

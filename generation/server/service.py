@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
@@ -84,6 +84,8 @@ class Service:
         """Draw one forward pass in a thread that keeps its place until it is done or nobody waits. Raises Full."""
 
         def draw(stream: Stream) -> dict[str, Any]:
+            self._load_for(stream, spec)
+
             def step(done: int, of: int) -> None:
                 self._count()
                 stream.step(done, of)
@@ -100,17 +102,40 @@ class Service:
             pictures = self.manager.generate(spec, followed)
             return {"images": [wire.from_picture(picture) for picture in pictures], "seconds": sum(took)}
 
-        return self._told(spec, draw)
+        return self._told(draw)
 
     def stream_loading(self, spec: ModelSpec) -> "Stream":
         """Have a model loaded in a thread, as `stream` draws. Raises Full."""
-        return self._told(spec, lambda stream: {"status": "loaded", "model_id": spec.key})
 
-    def _told(self, spec: ModelSpec, work: "Callable[[Stream], dict[str, Any]]") -> "Stream":
+        def load(stream: Stream) -> dict[str, Any]:
+            self._load_for(stream, spec)
+            return {"status": "loaded", "model_id": spec.key}
+
+        return self._told(load)
+
+    def stream_embedding(self, encoder: str, pictures: Sequence[Pixels], texts: Sequence[str]) -> "Stream":
+        """Look at pictures or at texts in a thread, as `stream` draws. Raises Full."""
+
+        def embed(stream: Stream) -> dict[str, Any]:
+            stream.begin("embedding")
+            if texts:
+                seen = self.manager.embed_texts(encoder, texts, should_stop=stream.is_left)
+            else:
+                seen = self.manager.embed_images(encoder, pictures, should_stop=stream.is_left)
+            self._count()
+            return wire.from_embedded(seen)
+
+        return self._told(embed)
+
+    def _load_for(self, stream: "Stream", spec: ModelSpec) -> None:
+        stream.begin("loading")
+        self.load(spec, stream.is_left)
+
+    def _told(self, work: "Callable[[Stream], dict[str, Any]]") -> "Stream":
         self._take_place()
         stream = Stream(self)
         try:
-            threading.Thread(target=self._work, args=(stream, spec, work), daemon=True).start()
+            threading.Thread(target=self._work, args=(stream, work), daemon=True).start()
         except RuntimeError:  # no more threads: the place would be lost for good
             self.places.release()
             raise
@@ -123,21 +148,19 @@ class Service:
     def _count(self) -> None:
         self.moved += 1  # in one's turn: nobody else counts
 
-    def _work(self, stream: "Stream", spec: ModelSpec, work: "Callable[[Stream], dict[str, Any]]") -> None:
-        """Wait for the turn, load, work; the last line is what comes of it."""
+    def _work(self, stream: "Stream", work: "Callable[[Stream], dict[str, Any]]") -> None:
+        """Wait for the turn, work; the last line is what comes of it."""
         try:
             while not self._turn.acquire(timeout=LOOK_SECONDS):
                 if stream.is_left():
                     return
             try:
-                stream.begin("loading")
-                self.load(spec, stream.is_left)
                 last = work(stream)
             finally:
                 self._turn.release()
             stream.put(last)
         except Cancelled:
-            log.info("Nobody waits any longer: stopped drawing with %s.", spec.key)
+            log.info("Nobody waits any longer: stopped.")
         except GenerationError as error:
             stream.put({"detail": str(error), "status": status_of(error)})
         except Exception:

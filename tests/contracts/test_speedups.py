@@ -42,11 +42,9 @@ def test_the_pictures_are_the_same(spec, name, traced):
     plain = pixels(LocalBackend(), spec, request)
     fast = LocalBackend([name])
     assert np.abs(pixels(fast, spec, request) - plain).max() <= 2
-    part = fast._resident.pipe.components.get("unet") or fast._resident.pipe.transformer
+    part = fast.resident.pipe.components.get("unet") or fast.resident.pipe.transformer
     signs = {
-        "channels_last": fast._resident.pipe.vae.decoder.conv_in.weight.is_contiguous(
-            memory_format=torch.channels_last
-        ),
+        "channels_last": fast.resident.pipe.vae.decoder.conv_in.weight.is_contiguous(memory_format=torch.channels_last),
         "fused_projections": any(getattr(one, "fused_projections", False) for one in part.modules()),
         "compiled": bool(traced),
     }

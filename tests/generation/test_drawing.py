@@ -114,7 +114,7 @@ def test_no_room_to_load_is_said_and_what_was_loaded_before_is_loaded_again(spec
         backend.ensure_ready(replace(spec, key="large", label="Large"))
     monkeypatch.setattr(Siglip, "load", full)
     with pytest.raises(OutOfMemory, match="while looking at pictures"):
-        backend.embed("pocket-siglip", [np.zeros((8, 8, 3), np.uint8)])
+        backend.embed_images("pocket-siglip", [np.zeros((8, 8, 3), np.uint8)])
     monkeypatch.setattr(StableDiffusion, "load", load)
     assert np.array_equal(pixels(backend, spec, request), first)
 

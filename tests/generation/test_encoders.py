@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from generation import registry
 from generation.bundled.architecture import POCKET, build_processor, build_siglip
 from generation.bundled.vocabulary import build_tokenizer
 from generation.encoders import Siglip
@@ -32,6 +33,15 @@ def test_pictures_and_texts_become_unit_vectors_of_one_space(folder: Path) -> No
     assert texts.shape == (3, encoder.dimension)
     assert images.dtype == texts.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(np.vstack([images, texts]), axis=1), 1, rtol=1e-5)
+
+
+def test_it_says_which_weights_it_has(folder: Path, tmp_path: Path) -> None:
+    own = Siglip.load(str(folder))
+    assert own.revision == Siglip.load(str(shutil.copytree(folder, tmp_path / "copy"))).revision
+    pocket = registry.ENCODERS["pocket-siglip"]
+    bundled = Siglip.load(pocket.source)
+    assert bundled.dimension == pocket.dimension
+    assert bundled.revision != own.revision
 
 
 def test_nothing_to_embed_is_no_rows(folder: Path) -> None:

@@ -68,7 +68,7 @@ def test_the_manager_learns_it_while_it_draws(settings, tiny_model):
     assert manager.fastest_size(spec, request) == 1
     assert len(list(manager.generate_all(spec, request))) == 7
     assert 4 <= passes.count(1) <= 7  # 1, 1, 2, 2, 1 or fewer at once
-    manager._pace(spec, request, "").size = 4
+    manager.pace(spec, request).size = 4
     passes.clear()
     assert len(list(manager.generate_all(spec, request))) == 7
     assert passes.count(1) in (2, 3)  # 4 and 3, unless it learns something on the way

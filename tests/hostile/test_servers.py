@@ -101,7 +101,7 @@ def test_a_server_that_does_not_read_is_left(spec, impatient):
         threading.Event().wait(60)
 
     with hostile.server(deaf) as url, pytest.raises(ServerUnavailable, match="broke off"):
-        RemoteBackend(url)._drawn(spec, replace(request, vectors=large))
+        RemoteBackend(url).generate(spec, replace(request, vectors=large))
 
 
 def zeros(count: int) -> bytes:

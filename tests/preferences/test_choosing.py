@@ -148,7 +148,7 @@ def test_whatever_fails_in_the_encoder_costs_only_the_choosing(
         asked.append(arguments)
         raise error
 
-    monkeypatch.setattr(type(manager), "embed", failing)
+    monkeypatch.setattr(type(manager), "embed_images", failing)
     session = rated_session(client, manager)
     del drawn[:]
     draw(session.batches.get(number=2), manager)

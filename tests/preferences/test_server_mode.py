@@ -108,4 +108,4 @@ def test_only_the_servers_own_address_gets_to_know_the_token(settings, tiny_mode
                 tasks.model_manager.__wrapped__().ensure_ready(settings.IPO_MODELS["tiny"], url)
     assert [b"authorization: bearer s3cret" in asked for asked in heard] == [True, False, False]
     settings.IPO_GENERATION_SERVER = ""
-    assert not tasks.model_manager.__wrapped__()._tokens  # nor the default one, whatever listens there
+    assert not tasks.model_manager.__wrapped__().tokens  # nor the default one, whatever listens there

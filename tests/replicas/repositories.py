@@ -220,7 +220,8 @@ def write(name: str, folder: Path) -> Path:
 
 def needed(spec: ModelSpec) -> Iterator[str]:
     """The repositories that a model of the registry comes from, its encoder and previews included."""
-    places = [spec.source, spec.preview_vae, registry.ENCODERS.get(spec.encoder, "")]
+    encoder = registry.ENCODERS.get(spec.encoder)
+    places = [spec.source, spec.preview_vae, encoder.source if encoder else ""]
     if spec.single_file:
         places.append(spec.single_file_parts[0])
     yield from (place for place in places if place and not Path(place).is_dir())

@@ -32,7 +32,7 @@ def folder(tmp_path_factory) -> Path:
 
 def test_what_is_in_the_registry_has_a_replica_and_is_gated_where_that_is():
     models = repositories.models()
-    encoders = [name for name in registry.ENCODERS.values() if not Path(name).is_dir()]
+    encoders = [one.source for one in registry.ENCODERS.values() if not Path(one.source).is_dir()]
     needed = {name for spec in models.values() for name in repositories.needed(spec)} | {*encoders}
     assert needed == repositories.REPOSITORIES.keys()
     assert registry.BUILTIN.keys() - models.keys() == {"pocket-landscapes"}  # which is here itself
@@ -110,8 +110,9 @@ def test_the_encoder_of_a_model_sees_and_its_choices_are_saved(
     spec = repositories.local(repositories.models()["sd-turbo"], folder)
     spec = replace(spec, key="tiny", curation_size=4, dtype="float32")  # half precision is slow here
     settings.IPO_MODELS = {"tiny": spec}
-    name = registry.ENCODERS["siglip-base"]
-    monkeypatch.setitem(registry.ENCODERS, "siglip-base", str(repositories.write(name, folder / name)))
+    encoder = registry.ENCODERS["siglip-base"]
+    here = replace(encoder, source=str(repositories.write(encoder.source, folder / encoder.source)))
+    monkeypatch.setitem(registry.ENCODERS, "siglip-base", here)
     for space in spec.spaces:
         session = SessionFactory(owner=user, space=space, value_model="bayesian", draws_per_picture=3, diff_steps=4)
         for number in (1, 2, 3):

@@ -18,7 +18,6 @@ import django
 import numpy as np
 
 from generation import registry, spaces
-from generation.encoders import Siglip
 from generation.errors import ModelUnavailable
 from generation.manager import ModelManager
 from generation.pipelines import previews
@@ -55,7 +54,7 @@ class Walk:
             )
             return 2
         self.specs = {key: spec for key, spec in specs.items() if not keys or key in keys}
-        self.encoders = {key: name for key, name in registry.ENCODERS.items() if not Path(name).is_dir()}
+        self.encoders = {key: one.source for key, one in registry.ENCODERS.items() if not Path(one.source).is_dir()}
         for name in {
             *self.encoders.values(),
             *(one for spec in self.specs.values() for one in repositories.needed(spec)),
@@ -187,10 +186,12 @@ class Walk:
         return shown
 
     def embed(self, key: str) -> None:
-        """An image encoder by itself: pictures through the manager, and texts."""
+        """An image encoder by itself: pictures and texts, through the manager."""
         pictures = [np.random.default_rng(n).integers(0, 256, (64, 96, 3), np.uint8) for n in range(2)]
-        seen = ModelManager().embed(key, pictures)
-        read = Siglip.load(registry.ENCODERS[key]).embed_texts(["A cat", "a cat", "a calm landscape"])
+        manager = ModelManager()
+        found = manager.embed_images(key, pictures)
+        seen, read = found.vectors, manager.embed_texts(key, ["A cat", "a cat", "a calm landscape"]).vectors
+        expect(len(found.revision) == 40, f"{found.revision} is no commit of the hub.")
         expect(seen.shape == (2, 768) and read.shape == (3, 768), f"{seen.shape} and {read.shape}")
         expect(np.allclose(np.linalg.norm(np.vstack([seen, read]), axis=1), 1, atol=1e-4), "They are no unit vectors.")
         expect(np.array_equal(read[0], read[1]), "It reads capitals in another way, which it was not trained on.")

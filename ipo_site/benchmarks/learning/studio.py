@@ -24,7 +24,7 @@ class Studio:
     def __init__(self, reference: int) -> None:
         self.manager = ModelManager()
         self.manager.ensure_ready(MODEL)
-        self.eye = Eye(Siglip.load(registry.ENCODERS[MODEL.encoder]))
+        self.eye = Eye(Siglip.load(registry.ENCODERS[MODEL.encoder].source))
         size = spaces.LATENT.dimension(MODEL, MODEL.width, MODEL.height)
         noise = np.random.default_rng(REFERENCE_SEED).standard_normal((reference, size)).astype(np.float32)
         self.bare = np.concatenate([self.draw("latent", noise[i : i + CHUNK], 0) for i in range(0, reference, CHUNK)])
