@@ -1,4 +1,4 @@
-"""Draws and looks on another machine, or in another process: a client of the HTTP generation service (generation/server).
+"""Draws and looks on another machine, or in another process: a client of the generation service (generation/server).
 
 A session may name any address, so nothing is believed that comes from there: see `exchange` for the limits, and `wire`
 for the pictures.

@@ -125,7 +125,7 @@ def test_looking_stops_when_nobody_waits(backend):
 def test_a_server_that_knows_other_encoders_says_so(generation_server, monkeypatch):
     monkeypatch.setitem(registry.ENCODERS, "ours", replace(ENCODER, key="ours"))
     far = RemoteBackend(generation_server.url, generation_server.token)
-    with pytest.raises(GenerationError, match="says: encoder: There is no such encoder. Choose one of: pocket-siglip"):
+    with pytest.raises(GenerationError, match=r"says: encoder: There is no such encoder\. Choose one of: pocket"):
         far.embed_images("ours", PICTURES)
 
 
@@ -138,9 +138,8 @@ def test_pictures_that_the_service_takes_in_none_are_sent_in_parts(monkeypatch):
     parts = list(wire.in_parts(small))
     assert len(parts) > 1
     assert all(len(part) == 1 or sum(len(one["image_base64"]) for one in part) <= 300 for part in parts)
-    assert [np.array_equal(wire.to_pixels(one), own) for one, own in zip(sum(parts, []), small, strict=True)] == [
-        True
-    ] * 4
+    sent = [wire.to_pixels(one) for part in parts for one in part]
+    assert all(np.array_equal(one, own) for one, own in zip(sent, small, strict=True))
 
 
 def test_nobody_there_a_stranger_and_a_wrong_token(generation_server, spec):

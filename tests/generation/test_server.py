@@ -1,7 +1,5 @@
 """The HTTP generation service: it draws what this process would draw, and says what does not fit."""
 
-import base64
-import io
 import json
 import time
 import urllib.error
@@ -11,42 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
-from django.http import StreamingHttpResponse
 from django.test import Client
-from PIL import Image
 
 from generation import registry
 from generation.server import api as routes
 from generation.server.service import QUEUE, Service
 from generation.types import GenerationRequest
-from tests.generation.requests import request_for
-
-
-@pytest.fixture
-def api(settings, tiny_model, monkeypatch):
-    """Answers of the service: status and what the JSON says."""
-    settings.ROOT_URLCONF = "generation.server.urls"
-    settings.MIDDLEWARE = []
-    settings.IPO_GENERATION_TOKEN = ""
-    monkeypatch.setattr(routes, "service", Service())
-    client = Client()
-
-    def ask(path: str, body: dict | None = None, **headers) -> tuple[int, dict]:
-        if body is None:
-            answer = client.get(path, headers=headers)
-        else:
-            answer = client.post(path, json.dumps(body), content_type="application/json", headers=headers)
-        return answer.status_code, answer.json()
-
-    return ask
-
-
-def pixels(text: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(text))))
-
-
-def vectors(dimension: int, n: int = 3) -> np.ndarray:
-    return np.random.default_rng(0).standard_normal((n, dimension), dtype=np.float32)
+from tests.generation.service import pixels, vectors
 
 
 def test_before_and_after_a_model_is_loaded(api):
@@ -207,98 +176,6 @@ def test_the_real_process_describes_itself(generation_server):
         assert "https://" not in page.read().decode()  # nothing is fetched from elsewhere
 
 
-@pytest.fixture
-def draw(api):
-    """Ask for a drawing and get its stream, as Django's client leaves it to be read."""
-
-    def draw(steps: int = 200, **changes) -> StreamingHttpResponse:
-        body = {
-            "model_id": "tiny",
-            "prompt": "a sea",
-            "space": "pooled_embed",
-            "width": 64,
-            "height": 64,
-            "steps": steps,
-        }
-        body |= {"guidance": 1.0, "delta_scale": 1.0, "noise_seed": 1, "step_seed": 1}
-        body["vectors"] = base64.b64encode(vectors(16).tobytes()).decode()
-        return Client().post("/draw", json.dumps(body | changes), content_type="application/json")
-
-    return draw
-
-
-def free_places() -> int:
-    taken = 0
-    while routes.service.places.acquire(blocking=False):
-        taken += 1
-    for _ in range(taken):
-        routes.service.places.release()
-    return taken
-
-
-def test_who_closes_the_connection_stops_the_drawing(draw, settings, db):
-    spec = settings.IPO_MODELS["tiny"]
-    stream = routes.service.stream(spec, request_for(spec, steps=200))
-    lines = iter(stream)
-    assert [json.loads(next(lines)).get("phase") for _ in range(2)] == ["loading", "drawing"]
-    assert json.loads(next(lines)) == {"step": 1, "steps": 200}
-    assert free_places() == QUEUE - 1
-    stream.close()
-    told = [json.loads(line) for line in lines]
-    assert len(told) < 199
-    assert not any("images" in line for line in told)
-    assert free_places() == QUEUE
-    answer = draw(steps=200)  # and over HTTP: the answer closes its stream
-    next(iter(answer.streaming_content))
-    answer.close()
-    assert "images" in [json.loads(line) for line in draw(steps=2).streaming_content][-1]
-    assert free_places() == QUEUE
-
-
-def test_while_another_draws_it_says_that_it_lives(draw, monkeypatch):
-    monkeypatch.setattr("generation.server.service.HEARTBEAT", 0.01)
-    with routes.service.turn():
-        answer = draw(steps=2)
-        lines = iter(answer.streaming_content)
-        assert json.loads(next(lines)) == {"phase": "waiting", "done": 0}
-        routes.service.moved += 1  # a step of the other
-        assert {"phase": "waiting", "done": 1} in (json.loads(next(lines)) for _ in range(100))
-        assert free_places() == QUEUE - 2
-    assert "images" in [json.loads(line) for line in lines][-1]
-    assert free_places() == QUEUE
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"vectors": "no base64"},
-        {"vectors": ""},
-        {"vectors": base64.b64encode(b"abcde").decode()},
-        {"vectors": base64.b64encode(vectors(15).tobytes()).decode()},
-        {"vectors": base64.b64encode(np.full(16, np.nan, "<f4").tobytes()).decode()},
-        {"vectors": base64.b64encode(vectors(16, 65).tobytes()).decode()},
-        {"width": 65},
-        {"space": "text"},
-        {"model_id": "dall-e"},
-    ],
-)
-def test_a_drawing_that_does_not_fit_is_refused_before_it_waits(draw, changes):
-    answer = draw(**changes)
-    assert answer.status_code == 422
-    assert next(iter(changes)) in json.dumps(answer.json())
-    assert free_places() == QUEUE
-
-
-def test_what_happens_while_drawing_is_told_in_the_stream(draw, api):
-    answer = draw(model_id="sd-turbo", vectors=base64.b64encode(vectors(1024).tobytes()).decode())
-    line = [json.loads(line) for line in answer.streaming_content][-1]
-    assert line["status"] == 409
-    assert "NVIDIA GPU" in line["detail"]
-    for _ in range(QUEUE):
-        routes.service.places.acquire()
-    assert draw().status_code == 429
-
-
 def test_pages_of_other_sites_cannot_draw(generation_server):
     def ask(path: str, **headers: str) -> int:
         request = urllib.request.Request(generation_server.url + path, b"{}" if path != "/health" else None)
@@ -337,11 +214,3 @@ def test_monitors_may_ask_with_head(generation_server):
     request = urllib.request.Request(generation_server.url + "/health", method="HEAD")
     with urllib.request.urlopen(request, timeout=5) as answer:
         assert (answer.status, answer.read()) == (200, b"")
-
-
-def test_previews_come_in_the_stream_where_they_are_asked_for(draw, monkeypatch):
-    monkeypatch.setattr("generation.pipelines.previews.SECONDS", 0.0)
-    lines = [json.loads(line) for line in draw(steps=3, previews=True).streaming_content]
-    assert ["preview" in line for line in lines].count(True) == 2
-    assert lines[-1]["seconds"] > 0
-    assert not any("preview" in json.loads(line) for line in draw(steps=3).streaming_content)

@@ -1,5 +1,6 @@
 """Servers and clients that behave badly, on real sockets."""
 
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -53,3 +54,8 @@ def saying(content: bytes, kind: str = "application/x-ndjson", *more: str) -> Ca
             pass
 
     return behave
+
+
+def ndjson(*lines: object) -> Callable[[socket.socket, bytes], None]:
+    """Says these lines of JSON."""
+    return saying(b"".join(json.dumps(line).encode() + b"\n" for line in lines))

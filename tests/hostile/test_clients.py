@@ -1,6 +1,8 @@
 """Clients that are slow, never finish, or send too much: the service and the pages answer, in bounded memory."""
 
+import base64
 import http.client
+import io
 import json
 import os
 import socket
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from generation import wire
 from ipo_site import serving
@@ -145,11 +148,35 @@ BODIES: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("kind", BODIES)
 def test_large_bodies_get_small_answers_and_take_little_memory(generation_server, kind):
     token, before, body = generation_server.token, peak(generation_server.pid, since=True), BODIES[kind]()
-    for route in ("batch" if kind == "nan in rows" else "generate", "draw"):
+    for route in ("batch" if kind == "nan in rows" else "generate", "draw", "embed"):
         status, said = get(f"{generation_server.url}/{route}", token, body, seconds=60)
         assert status in (400, 422)
         assert len(said) < 10_000
     assert peak(generation_server.pid) - before < 800 * 2**20
+
+
+def black(side: int) -> bytes:
+    """A PNG file that is a thousandth of its pixels, as our answers have it."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side)).save(buffer, "PNG")
+    return b'{"image_base64": "' + base64.b64encode(buffer.getvalue()) + b'"}'
+
+
+PICTURES: dict[str, Callable[[], bytes]] = {
+    "one that unpacks to gigabytes": lambda: black(20_000),
+    "many large ones": lambda: b",".join([black(4096)] * 64),
+    "more than there may be": lambda: b",".join([black(1)] * 10_000),
+}
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_pictures_that_are_small_when_packed_take_little_memory(generation_server, kind):
+    body = b'{"encoder": "pocket-siglip", "images": [' + PICTURES[kind]() + b"]}"
+    before = peak(generation_server.pid, since=True)
+    status, said = get(f"{generation_server.url}/embed", generation_server.token, body, seconds=60)
+    assert (status, b"images" in said) == (422, True)
+    assert len(said) < 10_000
+    assert peak(generation_server.pid) - before < 300 * 2**20
 
 
 def test_a_request_may_not_ask_for_more_than_this_machine_draws_at_once(generation_server):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generation import wire
+from generation import registry, wire
 from generation.backends import exchange
 from generation.backends.remote import RemoteBackend
 from generation.errors import Cancelled, GenerationError, ServerUnavailable
@@ -42,6 +42,15 @@ def impatient(monkeypatch):
     monkeypatch.setattr(exchange, "STUCK_SECONDS", 2.0)
 
 
+POCKET = registry.ENCODERS["pocket-siglip"]
+ASKED = {
+    "to load": lambda far, spec: far.ensure_ready(spec),
+    "to draw": lambda far, spec: far.generate(spec, request_for(spec)),
+    "to look": lambda far, spec: far.embed_images(POCKET.key, [NOISE]),
+    "to read": lambda far, spec: far.embed_texts(POCKET.key, ["a meadow"]),
+}
+
+
 def nothing(connection: socket.socket, asked: bytes) -> None:
     threading.Event().wait(60)
 
@@ -54,10 +63,6 @@ def for_ever(first: bytes, piece: bytes, pause: float = 0.0) -> Callable[[socket
             time.sleep(pause)
 
     return behave
-
-
-def ndjson(*lines: object) -> Callable[[socket.socket, bytes], None]:
-    return hostile.saying(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
 
 HEAD = hostile.head()
@@ -76,9 +81,9 @@ LINGERING = {
 @pytest.mark.parametrize("behaviour", LINGERING)
 def test_who_gets_no_further_is_left(spec, impatient, behaviour):
     with hostile.server(LINGERING[behaviour]) as url:
-        for ask in (lambda far: far.ensure_ready(spec), lambda far: far.generate(spec, request_for(spec))):
+        for ask in ASKED.values():
             with pytest.raises(ServerUnavailable, match=r"has got no further|broke off") as raised:
-                ask(RemoteBackend(url))
+                ask(RemoteBackend(url), spec)
             assert str(raised.value).count(".") <= 5  # the address has three
 
 
@@ -91,6 +96,8 @@ def test_who_asks_to_stop_need_not_wait_for_the_server(spec, behaviour):
             RemoteBackend(url).generate(spec, request_for(spec, should_stop=stop.is_set))
         with pytest.raises(Cancelled):
             RemoteBackend(url).ensure_ready(spec, Report(spec, should_stop=stop.is_set))
+        with pytest.raises(Cancelled):
+            RemoteBackend(url).embed_images(POCKET.key, [NOISE], stop.is_set)
 
 
 def test_a_server_that_does_not_read_is_left(spec, impatient):
@@ -124,9 +131,9 @@ FLOODS = {
 def test_floods_take_no_memory(spec, behaviour):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with hostile.server(FLOODS[behaviour]) as url:
-        for ask in (lambda far: far.ensure_ready(spec), lambda far: far.generate(spec, request_for(spec))):
+        for ask in ASKED.values():
             with pytest.raises(ServerUnavailable):
-                ask(RemoteBackend(url))
+                ask(RemoteBackend(url), spec)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # KB
 
 
@@ -137,7 +144,7 @@ def png(pixels: np.ndarray) -> str:
 
 
 def images(*pictures: object) -> Callable[[socket.socket, bytes], None]:
-    return ndjson({"images": list(pictures), "seconds": 0.1})
+    return hostile.ndjson({"images": list(pictures), "seconds": 0.1})
 
 
 ODD = {
@@ -152,19 +159,19 @@ ODD = {
     "no object": images(GOOD, "picture"),
     "no error": images(GOOD, {"image_base64": None, "error": 7}),
     "nothing": images(GOOD, {}),
-    "no list": ndjson({"images": 7, "seconds": 0.1}),
-    "no time": ndjson({"images": [GOOD, GOOD]}),
-    "no number": ndjson({"images": [GOOD, GOOD], "seconds": "long"}),
+    "no list": hostile.ndjson({"images": 7, "seconds": 0.1}),
+    "no time": hostile.ndjson({"images": [GOOD, GOOD]}),
+    "no number": hostile.ndjson({"images": [GOOD, GOOD], "seconds": "long"}),
     "endless": hostile.saying(json.dumps({"images": [GOOD] * 2, "seconds": float("inf")}).encode() + b"\n"),
-    "no step": ndjson({"step": "one", "steps": 3}),
-    "a step too far": ndjson({"step": 2**70, "steps": 2**70}),
-    "a strange step": ndjson({"step": None}),
-    "a strange phase": ndjson({"phase": "loading", "done": []}),
-    "a list": ndjson([1, 2]),
-    "a number": ndjson(7),
-    "preview": ndjson({"preview": 7}),
-    "a large preview": ndjson({"preview": [{"image_base64": png(np.zeros((8000, 8000), np.uint8))}]}),
-    "many previews": ndjson({"preview": [GOOD] * 3}),
+    "no step": hostile.ndjson({"step": "one", "steps": 3}),
+    "a step too far": hostile.ndjson({"step": 2**70, "steps": 2**70}),
+    "a strange step": hostile.ndjson({"step": None}),
+    "a strange phase": hostile.ndjson({"phase": "loading", "done": []}),
+    "a list": hostile.ndjson([1, 2]),
+    "a number": hostile.ndjson(7),
+    "preview": hostile.ndjson({"preview": 7}),
+    "a large preview": hostile.ndjson({"preview": [{"image_base64": png(np.zeros((8000, 8000), np.uint8))}]}),
+    "many previews": hostile.ndjson({"preview": [GOOD] * 3}),
 }
 
 
@@ -177,7 +184,7 @@ def test_what_is_not_as_it_should_be_is_one_sentence(spec, behaviour):
 
 @pytest.mark.parametrize("detail", ["x" * 50_000, ["x" * 50_000], {"a": 7}, None, 7])
 def test_what_a_server_says_is_cut(spec, detail):
-    far = hostile.server(ndjson({"detail": detail, "status": "strange"}))
+    far = hostile.server(hostile.ndjson({"detail": detail, "status": "strange"}))
     with far as url, pytest.raises(GenerationError, match="says: ") as raised:
         RemoteBackend(url).generate(spec, request_for(spec))
     assert len(str(raised.value)) < 700
@@ -186,7 +193,7 @@ def test_what_a_server_says_is_cut(spec, detail):
 @pytest.mark.parametrize("odd", ["\0", "\ud800", "\x1b[31m"])
 def test_what_cannot_be_kept_is_kept_as_a_mark(user, manager, spec, odd):
     """It would be no sentence, and the batch would be drawn again for ever."""
-    with hostile.server(ndjson({"detail": f"bad {odd} thing", "status": 409})) as url:
+    with hostile.server(hostile.ndjson({"detail": f"bad {odd} thing", "status": 409})) as url:
         session = factories.SessionFactory(owner=user, generation_mode="server", server_url=url)
         batch = session.batches.get()
         drawing.draw_batch(batch.pk, manager, "gpu@test")

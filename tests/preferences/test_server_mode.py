@@ -1,17 +1,22 @@
 """Sessions whose pictures are drawn by a generation service: Generation mode and Server URL."""
 
 import io
+import socket
+import threading
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from generation.backends import exchange
+from generation.encoders import Siglip
 from generation.errors import ServerUnavailable
 from generation.manager import ModelManager
 from preferences import drawing, tasks
 from preferences.forms import ControlsForm
-from preferences.models import Batch, Session
+from preferences.models import Batch, Embedding, Session
 from tests import factories, hostile
 
 pytestmark = pytest.mark.django_db
@@ -23,6 +28,12 @@ def knows_token(generation_server) -> ModelManager:
     return ModelManager({generation_server.url: generation_server.token})
 
 
+def seen_by(session: Session) -> np.ndarray:
+    """What the encoder saw in its pictures [n, 96]."""
+    rows = Embedding.objects.filter(candidate__batch__session=session, encoder="pocket-siglip")
+    return np.array(list(rows.order_by("candidate__slot").values_list("vector", flat=True)))
+
+
 def drawn(session: Session, manager: ModelManager) -> np.ndarray:
     """The pictures of the first batch [n, H, W, 3]."""
     batch = session.batches.get()
@@ -32,7 +43,7 @@ def drawn(session: Session, manager: ModelManager) -> np.ndarray:
     return np.stack([np.asarray(Image.open(io.BytesIO(one.image.read()))) for one in batch.candidates.order_by("slot")])
 
 
-def test_a_server_draws_what_this_machine_would(user, manager, knows_token, generation_server):
+def test_a_server_draws_and_sees_what_this_machine_would(user, manager, knows_token, generation_server, monkeypatch):
     def start(**fields) -> Session:
         session = factories.SessionFactory(owner=user, **fields)
         Session.objects.filter(pk=session.pk).update(seed=5)
@@ -40,9 +51,71 @@ def test_a_server_draws_what_this_machine_would(user, manager, knows_token, gene
         return session
 
     here = drawn(start(), manager)
+    monkeypatch.setattr(Siglip, "load", lambda *_: pytest.fail("The worker needs no encoder of its own."))
     there = drawn(start(generation_mode="server", server_url=generation_server.url), knows_token)
     assert np.array_equal(here, there)
-    assert knows_token._local._resident is None  # only the encoder, which looks at the pictures, is loaded here
+    assert knows_token.loaded == ""  # nor a model
+    seen_here, seen_there = (seen_by(session) for session in Session.objects.order_by("created_at"))
+    assert seen_there.shape == (len(there), 96)
+    np.testing.assert_allclose(seen_here, seen_there, atol=1e-4)
+
+
+def older(url: str, instead: Callable[[socket.socket, bytes], None]) -> Callable[[socket.socket, bytes], None]:
+    """A server that passes on what it is asked, but behaves in another way when it is to look at pictures."""
+
+    def behave(connection: socket.socket, asked: bytes) -> None:
+        if asked.startswith(b"POST /embed "):
+            looked.append(asked)
+            return instead(connection, asked)
+        with socket.create_connection(("127.0.0.1", urlsplit(url).port)) as real:
+            wanted = int(asked.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            while len(asked.split(b"\r\n\r\n", 1)[1]) < wanted:
+                asked += connection.recv(65536)
+            real.sendall(asked.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+            while piece := real.recv(65536):
+                connection.sendall(piece)
+        return None
+
+    looked: list[bytes] = []
+    behave.looked = looked
+    return behave
+
+
+def missing(kind: str, content: bytes) -> Callable[[socket.socket, bytes], None]:
+    def behave(connection: socket.socket, asked: bytes) -> None:
+        connection.sendall(hostile.head(kind, status="404 Not Found") + content)
+
+    return behave
+
+
+def silent(connection: socket.socket, asked: bytes) -> None:
+    threading.Event().wait(60)
+
+
+WITHOUT_EYES = {
+    "of an older version": (missing("application/json", b'{"detail": "Not Found"}'), "cannot look at pictures: update"),
+    "behind a proxy": (missing("text/html", b"<html>"), "cannot look at pictures: update it"),
+    "without weights": (hostile.ndjson({"detail": "No weights.", "status": 409}), "says: No weights."),
+    "that fails": (hostile.ndjson({"detail": "Its log says more.", "status": 500}), "says: Its log says more."),
+    "that never answers": (silent, "broke off"),
+    "with other numbers": (hostile.ndjson({"vectors": ""}), "does not answer as one of IPO does"),
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_EYES)
+def test_a_server_that_cannot_look_costs_only_the_choosing(client, user, manager, generation_server, kind, monkeypatch):
+    monkeypatch.setattr(exchange, "SILENCE", 5.0)
+    instead, said = WITHOUT_EYES[kind]
+    behave = older(generation_server.url, instead)
+    with hostile.server(behave) as url:
+        session = factories.SessionFactory(owner=user, generation_mode="server", server_url=url)
+        assert len(drawn(session, ModelManager({url: generation_server.token}))) == 4
+    assert len(behave.looked) == 1  # not once a picture: to wait in vain takes long
+    page = client.get(f"/s/{session.pk}/").content.decode()
+    assert page.count(f"The pictures were not looked at, only measured. The generation server at {url}") == 1
+    assert said in page
+    assert len(seen_by(session)) == 0
+    assert Embedding.objects.filter(encoder="detail").count() == 4
 
 
 def test_a_server_that_is_away_fails_the_batch_with_a_remedy_and_the_controls_change_it(client, user, manager):
