@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
 
 
 @contextmanager
@@ -59,3 +60,23 @@ def saying(content: bytes, kind: str = "application/x-ndjson", *more: str) -> Ca
 def ndjson(*lines: object) -> Callable[[socket.socket, bytes], None]:
     """Says these lines of JSON."""
     return saying(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+
+
+def passing_on(
+    url: str, path: str, instead: Callable[[socket.socket, bytes], None]
+) -> Callable[[socket.socket, bytes], None]:
+    """Passes on to the server at `url` what it is asked, but for this path: there it behaves in another way."""
+
+    def behave(connection: socket.socket, asked: bytes) -> None:
+        if asked.startswith(f"POST {path} ".encode()):
+            instead(connection, asked)
+            return
+        wanted = int(asked.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        while len(asked.split(b"\r\n\r\n", 1)[1]) < wanted:
+            asked += connection.recv(65536)
+        with socket.create_connection(("127.0.0.1", urlsplit(url).port)) as real:
+            real.sendall(asked.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+            while piece := real.recv(65536):
+                connection.sendall(piece)
+
+    return behave

@@ -14,12 +14,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from django.db import connections
 from PIL import Image
 
 from generation import registry, wire
 from generation.backends import exchange
 from generation.backends.remote import RemoteBackend
 from generation.errors import Cancelled, GenerationError, ServerUnavailable
+from generation.manager import ModelManager
 from generation.progress import Report
 from generation.types import Picture
 from preferences import drawing
@@ -234,18 +236,33 @@ def test_more_than_the_service_takes_at_once_is_sent_in_parts(spec, monkeypatch)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_cancelled_batch_frees_the_worker_of_a_server_that_never_answers(user, manager, settings):
+@pytest.mark.parametrize("path", ["/model", "/draw", "/embed"])
+def test_a_cancelled_batch_frees_the_worker_of_a_server_that_never_answers(
+    user, settings, generation_server, path, caplog
+):
     settings.IPO_LEASE_SECONDS = 2
-    with hostile.server(nothing) as url:
+    is_asked = threading.Event()
+
+    def never(connection: socket.socket, asked: bytes) -> None:
+        is_asked.set()
+        nothing(connection, asked)
+
+    with hostile.server(hostile.passing_on(generation_server.url, path, never)) as url:
+        manager = ModelManager({url: generation_server.token})
         session = factories.SessionFactory(owner=user, generation_mode="server", server_url=url)
         batch = session.batches.get()
-        worker = threading.Thread(target=drawing.draw_batch, args=(batch.pk, manager, "gpu@a"))
+
+        def draw() -> None:
+            drawing.draw_batch(batch.pk, manager, "gpu@a")
+            connections.close_all()
+
+        worker = threading.Thread(target=draw)
         worker.start()
-        while Batch.objects.get(pk=batch.pk).state != Batch.State.RUNNING:
-            time.sleep(0.05)
+        assert is_asked.wait(60)
         # As whoever cancels it, or takes it over: the lease is no longer the worker's.
         none = {"lease_token": None, "lease_expires_at": None}
         Batch.objects.filter(pk=batch.pk).update(state=Batch.State.CANCELLED, **none)
         worker.join(30)
         assert not worker.is_alive()
     assert not Candidate.objects.filter(state=Candidate.State.READY).exists()
+    assert "The image encoder" not in caplog.text  # it has not failed

@@ -60,27 +60,6 @@ def test_a_server_draws_and_sees_what_this_machine_would(user, manager, knows_to
     np.testing.assert_allclose(seen_here, seen_there, atol=1e-4)
 
 
-def older(url: str, instead: Callable[[socket.socket, bytes], None]) -> Callable[[socket.socket, bytes], None]:
-    """A server that passes on what it is asked, but behaves in another way when it is to look at pictures."""
-
-    def behave(connection: socket.socket, asked: bytes) -> None:
-        if asked.startswith(b"POST /embed "):
-            looked.append(asked)
-            return instead(connection, asked)
-        with socket.create_connection(("127.0.0.1", urlsplit(url).port)) as real:
-            wanted = int(asked.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            while len(asked.split(b"\r\n\r\n", 1)[1]) < wanted:
-                asked += connection.recv(65536)
-            real.sendall(asked.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
-            while piece := real.recv(65536):
-                connection.sendall(piece)
-        return None
-
-    looked: list[bytes] = []
-    behave.looked = looked
-    return behave
-
-
 def missing(kind: str, content: bytes) -> Callable[[socket.socket, bytes], None]:
     def behave(connection: socket.socket, asked: bytes) -> None:
         connection.sendall(hostile.head(kind, status="404 Not Found") + content)
@@ -106,11 +85,17 @@ WITHOUT_EYES = {
 def test_a_server_that_cannot_look_costs_only_the_choosing(client, user, manager, generation_server, kind, monkeypatch):
     monkeypatch.setattr(exchange, "SILENCE", 5.0)
     instead, said = WITHOUT_EYES[kind]
-    behave = older(generation_server.url, instead)
+    looked: list[bytes] = []
+
+    def look(connection: socket.socket, asked: bytes) -> None:
+        looked.append(asked)
+        instead(connection, asked)
+
+    behave = hostile.passing_on(generation_server.url, "/embed", look)
     with hostile.server(behave) as url:
         session = factories.SessionFactory(owner=user, generation_mode="server", server_url=url)
         assert len(drawn(session, ModelManager({url: generation_server.token}))) == 4
-    assert len(behave.looked) == 1  # not once a picture: to wait in vain takes long
+    assert len(looked) == 1  # not once a picture: to wait in vain takes long
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count(f"The pictures were not looked at, only measured. The generation server at {url}") == 1
     assert said in page

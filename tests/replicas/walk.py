@@ -229,6 +229,10 @@ class Walk:
                     expect(other.pixels is not None, f"{key} in {space}: {other.error}")
                     off = np.abs(ours.pixels.astype(int) - other.pixels).max()
                     expect(off <= 2, f"{key} in {space}: its picture is another one, by up to {off} of 255.")
+                one = [pictures[0].pixels]
+                ours, other = (manager.embed_images(spec.encoder, one, place) for place in ("", url))
+                expect(np.allclose(ours.vectors, other.vectors, atol=1e-4), f"{key}: its encoder sees something else.")
+                expect(ours.revision == other.revision, f"{key}: its encoder is another one.")
         expect(len(drawn) == sum(len(spec.spaces) for spec in self.specs.values()), "Not all were drawn here.")
         expect(not self.hub.sent, f"It has downloaded {self.hub.sent}")
 
