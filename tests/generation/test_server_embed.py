@@ -75,8 +75,9 @@ def test_it_sees_what_the_encoder_of_this_process_sees_and_takes_what_it_has_dra
     ],
 )
 def test_what_cannot_be_looked_at_is_refused_before_it_waits(embed, body, named):
-    with routes.service.turn():
-        status, (answer,) = embed(**body)
+    for _ in range(QUEUE):
+        routes.service.places.acquire()
+    status, (answer,) = embed(**body)
     assert status == 422
     assert named in json.dumps(answer)
     assert isinstance(answer["detail"], str) or len(answer["detail"]) == 1  # one error a field
