@@ -20,7 +20,7 @@ from preferences.learning.breeding import PARENTS
 from preferences.learning.evidence import reason_to_widen
 from preferences.learning.feedback import Feedback
 from preferences.learning.pictures import PictureModel
-from preferences.learning.value_models import CannotFit
+from preferences.learning.reasons import CannotFit
 from preferences.models import Batch
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def liked(batch: Batch, spec: ModelSpec, known: training.TrainingSet) -> Liked |
         return None
     seen = training.seen(known)
     try:
-        model = PictureModel.learn(seen.looks, seen.judgments, training.config(batch))
+        model = PictureModel.fit(seen.looks, seen.judgments, training.config(batch))
     except CannotFit:
         return None
     return Liked(model, seen.X[model.best(seen.looks, PARENTS)])
@@ -76,7 +76,7 @@ class Eye:
 
 @dataclass(frozen=True)
 class Chosen:
-    """One of the pictures of a slot: its place among them; its looks [k] by view, and its expected worth if known."""
+    """One of the pictures of a slot: its place among them; its looks [k] by view, and its expected utility if known."""
 
     place: int
     looks: dict[str, npt.NDArray[np.float32]]
@@ -92,7 +92,7 @@ def choose(pictures: Sequence[Picture], eye: Eye, liked: Liked | None) -> Chosen
     looks = eye.look(list(drawn.values()))
     best, score = 0, None
     if liked is not None and len(pictures) > 1:
-        worth = liked.model.worth(looks)
-        best = int(worth.argmax())
-        score = float(worth[best])
+        utility = liked.model.utility(looks)
+        best = int(utility.argmax())
+        score = float(utility[best])
     return Chosen(places[best], {view: rows[best] for view, rows in looks.items()}, score)

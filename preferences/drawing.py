@@ -17,7 +17,7 @@ from generation import registry, spaces
 from generation.errors import Cancelled, GenerationError, OutOfMemory, UnknownModel
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, ModelSpec, Vectors
-from preferences import choosing, leases, selectors, training
+from preferences import choosing, learned_text, leases, selectors, training
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Geometry
 from preferences.learning.layout import Shape, geometry_of
@@ -173,19 +173,17 @@ def _propose(
         previous=_previous(batch, known),
         parents=None if liked is None else liked.parents,
     )
-    metrics, note = dict(proposal.metrics), proposal.note
-    if liked is not None:
-        note += f" Of {draws} pictures drawn for each place you see the one whose looks it likes best."
-        if np.isfinite(liked.model.held_out_accuracy):
-            metrics["looks_held_out_accuracy"] = liked.model.held_out_accuracy
+    metrics = dict(proposal.metrics)
+    if liked is not None and np.isfinite(liked.model.held_out_accuracy):
+        metrics["looks_held_out_accuracy"] = liked.model.held_out_accuracy
     record = OptimizerState(
         batch=batch,
         value_model=batch.value_model,
         parameters=None if proposal.model is None else proposal.model.save(),
         ratings=[] if proposal.model is None else sorted(known.ratings),
         metrics=metrics,
-        note=note,
-        reason=proposal.reason,
+        note=learned_text.note(proposal.learned, draws),
+        reason=proposal.reason or "",
         rng_state=state,
     )
     return leases.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)

@@ -1,9 +1,9 @@
 """The body of the task that searches for the settings of XGBoost: one trial."""
 
-from preferences import services, training
+from preferences import learned_text, services, training
 from preferences.learning.feedback import Feedback
+from preferences.learning.reasons import CannotFit
 from preferences.learning.search import Trial, next_trial
-from preferences.learning.value_models import CannotFit
 from preferences.models import Search
 
 
@@ -22,8 +22,8 @@ def make_trial(search_id: int) -> bool:
         # A tree cuts at one number at a time: it does not matter from where deviations are counted.
         feedback = Feedback(rows.X, rows.judgments)
         trial = next_trial(feedback, training.config(session), tried, session.seed % 2**31)
-    except CannotFit as reason:
-        services.fail_search(search_id, f"Nothing was searched: {reason}")
+    except CannotFit as why:
+        services.fail_search(search_id, learned_text.no_search(why.shortage))
         return False
     except Exception:
         # The worker stays alive, the user gets a sentence, the log gets the traceback.

@@ -8,7 +8,7 @@ from PIL import Image
 
 from generation import registry, spaces
 from preferences import comparing, drawing, services
-from preferences.learning.evidence import NOTHING_LIKED
+from preferences.learning.reasons import WhyWide
 from preferences.models import Batch, Session
 from tests.factories import SessionFactory
 
@@ -73,7 +73,7 @@ def test_the_page_says_so_and_advises(client, manager, asking):
             services.rate(candidate, "bad" if asking == "good_bad" else "2", uuid.uuid4())
     second = services.submit_batch(session, 1, [], [])
     assert draw(second, manager).shape[0] == 4
-    assert second.optimizer_states.get().reason == NOTHING_LIKED
+    assert second.optimizer_states.get().reason == WhyWide.NOTHING_LIKED
     assert set(second.candidates.values_list("alternatives", flat=True)) == {None}
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert "Nothing you have seen before was good, so these pictures are more different." in page

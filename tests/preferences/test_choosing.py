@@ -97,12 +97,12 @@ def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
     for number, candidate in enumerate(candidates):
         tried = drawn[3 * number : 3 * number + 3]
         looks = {seen.encoder: np.asarray(seen.vector)[None] for seen in candidate.embeddings.all()}
-        assert candidate.score == pytest.approx(float(model.worth(looks)[0]), abs=1e-4)
+        assert candidate.score == pytest.approx(float(model.utility(looks)[0]), abs=1e-4)
         assert any(np.array_equal(np.frombuffer(bytes(candidate.vector), "<f4"), vector) for vector in tried)
         request = replace(drawing._request(batch), vectors=np.stack(tried)[:2])
         pictures = manager.generate(settings.IPO_MODELS["tiny"], request)
         eye = choosing.Eye(settings.IPO_MODELS["tiny"], manager)
-        others = model.worth(eye.look([picture.pixels for picture in pictures]))
+        others = model.utility(eye.look([picture.pixels for picture in pictures]))
         assert candidate.score >= others.max() - 1e-4
         assert candidate.alternatives is None
 
