@@ -47,9 +47,9 @@ def test_people_err_as_often_as_they_should(errors):
 @pytest.mark.parametrize(("kind", "actions"), [("labels", 8), ("stars", 8), ("pairs", 4), ("best", 1), ("ranking", 7)])
 def test_judgments_without_errors_are_true(kind, actions):
     utility = np.random.default_rng(4).standard_normal(8)
-    actions = Person(0.0, np.random.default_rng(5)).judge(kind, utility, utility[:0], 40, 5)
-    assert len(actions) == actions
-    judgments = [judgment for action in actions for judgment in action]
+    judged = Person(0.0, np.random.default_rng(5)).judge(kind, utility, utility[:0], 40, 5)
+    assert len(judged) == actions
+    judgments = [judgment for action in judged for judgment in action]
     for judgment in judgments:
         if isinstance(judgment, Choice):
             assert all(utility[judgment.best - 40] > utility[other - 40] for other in judgment.others)
