@@ -42,6 +42,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "preferences.pages.http.Refusals",
 ]
 
 ROOT_URLCONF = "ipo_site.urls"
@@ -69,7 +70,7 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 # Two copies on one machine (other ports) share the host name, and so their cookies.
 SESSION_COOKIE_NAME = f"ipo_session_{env.PORT}"
 CSRF_COOKIE_NAME = f"ipo_csrf_{env.PORT}"
-CSRF_FAILURE_VIEW = "preferences.views.without_cookie"
+CSRF_FAILURE_VIEW = "preferences.pages.errors.without_cookie"
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"

@@ -11,17 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from preferences import paging, services
-from preferences.admin_lists import (
-    BoundedAdmin,
-    ReadOnlyAdmin,
-    WholeDeletion,
-    rows_link,
-    side_by_side,
-    thumbnail,
-)
-from preferences.controls import Controls
-from preferences.forms import ControlsForm
+from preferences.admin_lists import BoundedAdmin, ReadOnlyAdmin, WholeDeletion, rows_link, side_by_side, thumbnail
 from preferences.models import (
     Batch,
     Candidate,
@@ -33,6 +23,10 @@ from preferences.models import (
     Session,
     Worker,
 )
+from preferences.sessions import paging
+from preferences.sessions import services as session_services
+from preferences.sessions.controls import Controls
+from preferences.sessions.forms import ControlsForm
 
 PICTURES_SHOWN = 50
 
@@ -99,7 +93,7 @@ class SessionAdmin(WholeDeletion, BoundedAdmin):
         return False  # a session begins with its first batch: the start page makes both
 
     def save_model(self, request: HttpRequest, obj: Session, form: ModelForm[Session], change: bool) -> None:
-        services.update_controls(obj, form.cleaned_data)
+        session_services.update_controls(obj, form.cleaned_data)
 
     @admin.display(description="")
     def cover(self, session: Session) -> SafeString | str:

@@ -6,4 +6,4 @@ class PreferencesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from preferences import files  # noqa: F401, PLC0415 - it listens to what is deleted; models must be there first
+        from preferences.library import files  # noqa: F401, PLC0415 - it listens to what is deleted; models must be there first

@@ -1,4 +1,4 @@
-"""Thin: an id in, one service called. And the life of a worker that draws: load early, report, take over."""
+"""Thin: an id in, one function called. And the life of a worker that draws: load early, report, take over."""
 
 import logging
 import threading
@@ -13,61 +13,44 @@ from celery import shared_task
 from celery.signals import worker_process_init
 from django.conf import settings
 from django.db import DatabaseError, connection, connections
-from kombu.exceptions import OperationalError
 
 from generation import registry
 from generation.errors import Cancelled, GenerationError, OutOfMemory
 from generation.manager import ModelManager
-from preferences import leases, selectors, services
+from preferences.drawing import run
+from preferences.jobs import leases
+from preferences.jobs.waking import DRAW_BATCH, MAKE_TRIAL, wake
 from preferences.models import Worker
+from preferences.sessions.selectors import last_started
+from preferences.tuning import services as tuning
+from preferences.tuning import trials
 
 log = logging.getLogger(__name__)
 REPORT_SECONDS = 3.0
 LOADING_REPORT_SECONDS = 0.5  # while a model is loaded, of which the page shows how far it is
 
 
-def enqueue(batch_id: int) -> None:
-    """Ask a worker to draw; call it after the transaction. If Redis is away, the sweep asks again."""
-    try:
-        draw_batch.delay(batch_id)
-    except OperationalError:
-        log.warning("Redis did not answer; batch %s will be sent again when it does.", batch_id)
-
-
-@shared_task(bind=True)
+@shared_task(name=DRAW_BATCH, bind=True)
 def draw_batch(self: Any, batch_id: int) -> None:
-    # Imported here: pages import this module to enqueue, and have no use for scipy and XGBoost.
-    from preferences import drawing  # noqa: PLC0415
-
     try:
-        drawing.draw_batch(batch_id, model_manager(), self.request.hostname)
+        run.draw_batch(batch_id, model_manager(), self.request.hostname)
     except OutOfMemory as error:
         # What memory is lost in pieces comes back with the end of this process only; the pool starts another one.
         raise SystemExit(1) from error
 
 
-def enqueue_trial(search_id: int) -> None:
-    """Ask for the next trial of a search; call it after the transaction. If Redis is away, the sweep asks again."""
-    try:
-        make_trial.delay(search_id)
-    except OperationalError:
-        log.warning("Redis did not answer; search %s will go on when it does.", search_id)
-
-
-@shared_task
+@shared_task(name=MAKE_TRIAL)
 def make_trial(search_id: int) -> None:
-    from preferences import searching  # noqa: PLC0415 - as above
-
-    if searching.make_trial(search_id):
-        enqueue_trial(search_id)
+    if trials.make_trial(search_id):
+        wake(MAKE_TRIAL, search_id)
 
 
 @shared_task
 def sweep() -> None:
     for batch_id in leases.sweep():
-        enqueue(batch_id)
-    for search_id in services.searches_to_resume():
-        enqueue_trial(search_id)
+        wake(DRAW_BATCH, batch_id)
+    for search_id in tuning.searches_to_resume():
+        wake(MAKE_TRIAL, search_id)
 
 
 @cache
@@ -84,7 +67,7 @@ def _start_drawing_worker(sender: str = "", **_: Any) -> None:
     if not sender.startswith("gpu@"):
         return
     model_manager()  # made before there is a second thread: there must be one slot
-    _take_over(partial(leases.release_leases_of, sender), enqueue)
+    _take_over(partial(leases.release_leases_of, sender), partial(wake, DRAW_BATCH))
     threading.Thread(target=_report, args=(sender,), name="report", daemon=True).start()
 
 
@@ -92,7 +75,8 @@ def _start_drawing_worker(sender: str = "", **_: Any) -> None:
 def _start_searching_worker(sender: str = "", **_: Any) -> None:
     """In the child of a cpu worker: go on with the searches that its dead predecessor has left."""
     if sender.startswith("cpu@"):
-        _take_over(partial(services.searches_to_resume, timedelta(0)), enqueue_trial)  # two make one trial once
+        # Two make one trial once.
+        _take_over(partial(tuning.searches_to_resume, timedelta(0)), partial(wake, MAKE_TRIAL))
 
 
 def _take_over(left: Callable[[], list[int]], send: Callable[[int], None]) -> None:
@@ -110,7 +94,7 @@ def _take_over(left: Callable[[], list[int]], send: Callable[[int], None]) -> No
 def _wanted_next() -> tuple[str, str]:
     """The key of the model that is most likely wanted next, and the URL of the server that has it; empty for none."""
     try:
-        last = selectors.last_started()
+        last = last_started()
     except DatabaseError:
         connection.close()
         last = None
@@ -126,8 +110,6 @@ def _report(name: str) -> None:
     state: dict[str, Any] = {"state": Worker.State.LOADING, "model": model, "error": ""}
 
     def load() -> None:
-        import preferences.drawing  # noqa: F401, PLC0415 - what the first batch would wait for
-
         try:
             hardware = manager.hardware()
             state.update(device=hardware.name, memory_gb=hardware.gigabytes)

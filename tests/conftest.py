@@ -15,7 +15,8 @@ from django.conf import settings as django_settings
 from huggingface_hub import constants
 
 from generation.manager import ModelManager
-from preferences import drawing, leases
+from preferences.drawing.run import draw_batch
+from preferences.jobs import leases
 from preferences.models import Batch, Session
 from tests import factories
 
@@ -132,7 +133,7 @@ def killed_while_drawing(manager, monkeypatch) -> Callable[[Batch, str], None]:
         with monkeypatch.context() as patched:
             patched.setattr(leases, "finish_candidates", killed)
             with pytest.raises(KeyboardInterrupt):
-                drawing.draw_batch(batch.pk, manager, worker)
+                draw_batch(batch.pk, manager, worker)
 
     return draw
 

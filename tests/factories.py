@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from generation import images
 from ipo_site.middleware import local_user
-from preferences import services
 from preferences.models import Batch, Session
+from preferences.sessions import services as session_services
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
 
@@ -38,7 +38,7 @@ class SessionFactory(factory.Factory):
 
     @classmethod
     def _create(cls, model_class: type[Session], *args: Any, **kwargs: Any) -> Session:
-        return services.start_session(kwargs.pop("owner"), kwargs.pop("id"), kwargs)
+        return session_services.start_session(kwargs.pop("owner"), kwargs.pop("id"), kwargs)
 
 
 def finish(batch: Batch) -> Batch:

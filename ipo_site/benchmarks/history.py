@@ -19,17 +19,9 @@ from django.utils import timezone
 
 from generation import images
 from ipo_site.middleware import local_user
-from preferences import counts, services
-from preferences.models import (
-    Batch,
-    Candidate,
-    Embedding,
-    OptimizerState,
-    Rating,
-    Search,
-    Session,
-    Worker,
-)
+from preferences.feedback import counts
+from preferences.models import Batch, Candidate, Embedding, OptimizerState, Rating, Search, Session, Worker
+from preferences.sessions import services as session_services
 
 DIMENSION = 64
 ENCODERS = ("siglip", "colours")
@@ -170,7 +162,7 @@ def _play(pictures: int) -> Session:
     """A session with one batch that is drawn, rated and searched; its files are tiny."""
     rng = np.random.default_rng(0)
     fields = {"prompt": ONE_SESSION, "model": settings.IPO_DEFAULT_MODEL, "width": 64, "height": 64}
-    session = services.start_session(local_user(), uuid.uuid4(), fields | {"curation_size": pictures})
+    session = session_services.start_session(local_user(), uuid.uuid4(), fields | {"curation_size": pictures})
     batch = session.batches.get()
     now = timezone.now() - timedelta(days=1)
     for candidate in batch.candidates.all():
@@ -180,7 +172,7 @@ def _play(pictures: int) -> Session:
         candidate.save()
         for encoder in ENCODERS:
             Embedding.objects.create(candidate=candidate, encoder=encoder, vector=rng.normal(size=DIMENSION))
-        services.rate(candidate, "good" if candidate.slot % 3 else "bad", uuid.uuid4())
+        session_services.rate(candidate, "good" if candidate.slot % 3 else "bad", uuid.uuid4())
     Batch.objects.filter(pk=batch.pk).update(state=Batch.State.READY, phase=Batch.Phase.DONE, finished_at=now)
     OptimizerState.objects.create(
         batch=batch,

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from preferences import drawing, services
+from preferences.drawing.run import draw_batch
 from preferences.models import Candidate
+from preferences.sessions import services as session_services
 from tests.factories import SessionFactory
 
 
@@ -16,7 +17,7 @@ def drawn(transactional_db, workers, settings, manager):
     """A drawn batch, in the folder where the workers save."""
     session = SessionFactory(curation_size=3)
     batch = session.batches.get()
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     return batch
 
 
@@ -62,7 +63,7 @@ def test_without_script(page_without_script, live_server, workers, drawn):
     page = page_without_script
     candidate = drawn.candidates.get(slot=2)
     Path(candidate.image.path).unlink()
-    services.rate(drawn.candidates.get(slot=1), "good", uuid.uuid4())
+    session_services.rate(drawn.candidates.get(slot=1), "good", uuid.uuid4())
     page.goto(f"{live_server.url}/s/{drawn.session_id}/")
     expect(tile(page, 2)).to_contain_text("The file of this picture is missing: it can be drawn again.")
     expect(tile(page, 2).get_by_role("checkbox")).to_have_count(0)

@@ -6,8 +6,10 @@ import uuid
 import pytest
 from playwright.sync_api import APIResponse, Page, Route, expect
 
-from preferences import drawing, services, training
+from preferences.drawing.run import draw_batch
+from preferences.feedback import training_set
 from preferences.models import Candidate, Rating, Session
+from preferences.sessions import services as session_services
 from tests.browser.conftest import eventually
 from tests.factories import SessionFactory, rating_counts
 
@@ -18,7 +20,7 @@ def drawn(live_server, page, manager):
 
     def open_session(**fields) -> Session:
         session = SessionFactory(**fields)
-        drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+        draw_batch(session.batches.get().pk, manager, "gpu@test")
         page.goto(f"{live_server.url}/s/{session.pk}/")
         return session
 
@@ -224,7 +226,7 @@ def test_who_leaves_after_changing_back_loses_nothing(page, drawn):
     eventually(page, lambda: Candidate.objects.get(pk=tile.pk).heard_turn, 4)
     assert rating_counts(session) == (1, 0)
     # The first of the two, kept back until now, is heard too late.
-    services.rate(tile, "bad", uuid.uuid4(), Candidate.objects.get(pk=tile.pk).heard_page, 2)
+    session_services.rate(tile, "bad", uuid.uuid4(), Candidate.objects.get(pk=tile.pk).heard_page, 2)
     assert rating_counts(session) == (1, 0)
 
 
@@ -268,7 +270,7 @@ def test_what_is_there_without_script_is_not_there_with_it(page, live_server, ma
     """HTMX parses what it swaps in as a page without script: a check box in <noscript> would become a real one."""
     session = SessionFactory()
     page.goto(f"{live_server.url}/s/{session.pk}/")
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     expect(button(page, 4)).to_be_visible()
     expect(page.locator(".tile input[type=checkbox]")).to_have_count(0)
 
@@ -305,7 +307,7 @@ def test_a_pair_that_nobody_has_seen_is_not_answered(page, drawn):
     expect(page.locator("form.pair")).to_have_attribute("data-seen", "")
     first.click()
     expect(page.get_by_role("status")).to_contain_text("2 answered")
-    assert [one.values for one in training.training_set(session, 256).said] == [(1.0, -1.0)] * 2
+    assert [one.values for one in training_set.training_set(session, 256).said] == [(1.0, -1.0)] * 2
 
 
 def test_an_answer_on_its_way_goes_along_with_next_batch(page, drawn):

@@ -22,7 +22,8 @@ from generation.backends.remote import RemoteBackend
 from generation.errors import Cancelled, GenerationError, ServerUnavailable
 from generation.progress import Report
 from generation.types import Picture
-from preferences import drawing
+from preferences.drawing import run
+from preferences.drawing.run import draw_batch
 from preferences.models import Batch, Candidate
 from tests import factories, hostile
 from tests.generation.requests import request_for
@@ -189,7 +190,7 @@ def test_what_cannot_be_kept_is_kept_as_a_mark(user, manager, spec, odd):
     with hostile.server(ndjson({"detail": f"bad {odd} thing", "status": 409})) as url:
         session = factories.SessionFactory(owner=user, generation_mode="server", server_url=url)
         batch = session.batches.get()
-        drawing.draw_batch(batch.pk, manager, "gpu@test")
+        draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
     assert batch.state == Batch.State.FAILED
     assert "says: bad \ufffd" in batch.error
@@ -232,7 +233,7 @@ def test_a_cancelled_batch_frees_the_worker_of_a_server_that_never_answers(user,
     with hostile.server(nothing) as url:
         session = factories.SessionFactory(owner=user, generation_mode="server", server_url=url)
         batch = session.batches.get()
-        worker = threading.Thread(target=drawing.draw_batch, args=(batch.pk, manager, "gpu@a"))
+        worker = threading.Thread(target=run.draw_batch, args=(batch.pk, manager, "gpu@a"))
         worker.start()
         while Batch.objects.get(pk=batch.pk).state != Batch.State.RUNNING:
             time.sleep(0.05)

@@ -12,9 +12,10 @@ from django.db import transaction
 from django.forms import model_to_dict
 from django.urls import reverse
 
-from preferences import drawing, services
 from preferences.admin_lists import DEPTH
+from preferences.drawing.run import draw_batch
 from preferences.models import Batch, Candidate, Embedding, OptimizerState, Rating, Search, Session, Worker
+from preferences.sessions import services as session_services
 from tests.factories import SessionFactory, finish
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +41,7 @@ def rated(batch) -> Batch:
     """A batch with a row in every table."""
     finish(batch)
     candidate = batch.candidates.first()
-    services.rate(candidate, "good", uuid.uuid4())
+    session_services.rate(candidate, "good", uuid.uuid4())
     Embedding.objects.create(candidate=candidate, encoder="test", vector=[0.0, 1.0])
     OptimizerState.objects.create(batch=batch, value_model="ridge", rng_state={})
     Search.objects.create(session=batch.session)
@@ -127,21 +128,21 @@ def test_a_sessions_name_and_controls_can_be_changed_and_it_goes_on(client, mana
     assert (session.slot, session.curation_size, session.value_model) == ("evening", 3, "ridge")
     assert Session.objects.values("rated_count", "space").get(pk=session.pk) == before
     Candidate.objects.filter(batch=rated).update(vector=bytes(4 * 256))
-    following = services.submit_batch(session, 1, [], [])
-    drawing.draw_batch(following.pk, manager, "gpu@test")
+    following = session_services.submit_batch(session, 1, [], [])
+    draw_batch(following.pk, manager, "gpu@test")
     following.refresh_from_db()
     assert (following.state, following.candidates.count()) == ("ready", 3), following.error
 
 
 def test_a_rating_during_a_change_in_the_admin_is_counted(client, rated, monkeypatch):
     """The form is read before the rating and saved after it: what it does not show, it must not write."""
-    session, saved = rated.session, services.update_controls
+    session, saved = rated.session, session_services.update_controls
 
     def rate_first(*args):
-        services.rate(rated.candidates.last(), "bad", uuid.uuid4())
+        session_services.rate(rated.candidates.last(), "bad", uuid.uuid4())
         saved(*args)
 
-    monkeypatch.setattr(services, "update_controls", rate_first)
+    monkeypatch.setattr(session_services, "update_controls", rate_first)
     client.post(address("session", "change", session.pk), form_of(session))
     assert Session.objects.values_list("good_count", "bad_count").get(pk=session.pk) == (1, 1)
 
@@ -201,7 +202,7 @@ def test_a_session_that_is_deleted_while_it_is_drawn_ends_quietly(manager, batch
         return real(*args)
 
     monkeypatch.setattr(manager, "generate_all", gone)
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     assert not [path for path in files() if path.is_file()]
 
 
@@ -221,7 +222,7 @@ def test_a_batch_page_shows_its_candidates(client, rated):
 
 
 def test_the_rating_page_shows_what_was_said_of_which(client, rated):
-    services.rate(rated.candidates.last(), "best", uuid.uuid4())
+    session_services.rate(rated.candidates.last(), "best", uuid.uuid4())
     page = client.get(address("rating", "change", Rating.objects.first().pk)).content.decode()
     assert page.count('<img src="/candidates/') == 4
     assert page.count("> -1") == 3  # and the best +1

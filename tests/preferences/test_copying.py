@@ -4,9 +4,11 @@ import uuid
 
 import pytest
 
-from preferences import drawing, leases, tasks
-from preferences.controls import Controls
+from preferences import tasks
+from preferences.drawing.run import draw_batch
+from preferences.jobs import leases
 from preferences.models import Batch, Session, Worker
+from preferences.sessions.controls import Controls
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db
@@ -78,7 +80,7 @@ def test_a_session_without_its_model_says_what_can_be_done(client, orphan, manag
     page = client.get(f"/s/{orphan.pk}/").content.decode()
     assert "The model “gone” is not among the models of this machine any longer" in page
     assert "Copy with another model" in page
-    drawing.draw_batch(orphan.batches.get().pk, manager, "gpu@a")
+    draw_batch(orphan.batches.get().pk, manager, "gpu@a")
     batch = orphan.batches.get()
     assert batch.state == Batch.State.FAILED
     assert "make a copy of this session with another model" in batch.error

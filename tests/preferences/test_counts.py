@@ -9,9 +9,13 @@ from pkgutil import iter_modules
 import pytest
 from django.db import connection
 
-from preferences import comparing, counts, migrations, services
-from preferences.controls import Asking
+from preferences import migrations
+from preferences.errors import NotAllowed
+from preferences.feedback import counts
+from preferences.feedback import services as feedback_services
 from preferences.models import Candidate, Rating, Session
+from preferences.sessions import services as session_services
+from preferences.sessions.controls import Asking
 from tests.factories import SessionFactory, finish
 
 pytestmark = pytest.mark.django_db
@@ -27,23 +31,23 @@ def say_something(session: Session, chance: random.Random) -> str:
     batch = chance.choice(list(session.batches.all()))
     candidates = list(Candidate.objects.filter(batch=batch))
     what = chance.choice(["rate", "rate", "rate", "compare", "undo", "submit", "switch"])
-    with suppress(services.NotAllowed):
+    with suppress(NotAllowed):
         if what == "rate":
             word = chance.choice([*Rating.WORDS, "none"])
             what = f"rate {word}"
-            services.rate(chance.choice(candidates), word, uuid.uuid4())
+            session_services.rate(chance.choice(candidates), word, uuid.uuid4())
         elif what == "compare":
             two = chance.sample([one.pk for one in candidates], 2)
-            comparing.compare(batch, *two, chance.choice(list(Rating.ANSWERS)), uuid.uuid4())
+            feedback_services.compare(batch, *two, chance.choice(list(Rating.ANSWERS)), uuid.uuid4())
         elif what == "undo":
-            comparing.undo_compare(batch)
+            feedback_services.undo_compare(batch)
         elif what == "submit":
             good = chance.sample([one.pk for one in candidates], 1)
-            services.submit_batch(session, batch.number, good, [])
+            session_services.submit_batch(session, batch.number, good, [])
         else:
             names = ("form_submit", "regenerate_all", "unrated_is_bad")
             changes = {name: chance.random() < 0.5 for name in names}
-            services.update_controls(session, changes | {"asking": chance.choice(Asking.values)})
+            session_services.update_controls(session, changes | {"asking": chance.choice(Asking.values)})
     for active in session.batches.filter(state="queued"):
         finish(active)
     return what
@@ -67,20 +71,20 @@ def test_a_recount_finds_the_same_after_each_of_many_actions(user, seed):
 def test_a_picture_that_is_rated_often_is_one_rated_picture(client, batch):
     finish(batch)
     for word in ("good", "bad", "good", "5", "1", "bad"):
-        services.rate(batch.candidates.first(), word, uuid.uuid4())
+        session_services.rate(batch.candidates.first(), word, uuid.uuid4())
     assert "1 batch, 1 rated<" in client.get("/").content.decode()
-    services.rate(batch.candidates.first(), "none", uuid.uuid4())
+    session_services.rate(batch.candidates.first(), "none", uuid.uuid4())
     assert kept(batch.session) == dict.fromkeys(NAMES, 0)
 
 
 def test_neither_good_nor_bad_is_rated_all_the_same(batch):
     finish(batch)
     first, second, third, fourth = batch.candidates.all()
-    services.rate(first, "3", uuid.uuid4())
-    services.rate(second, "best", uuid.uuid4())
-    comparing.compare(batch, third.pk, fourth.pk, "skip", uuid.uuid4())
+    session_services.rate(first, "3", uuid.uuid4())
+    session_services.rate(second, "best", uuid.uuid4())
+    feedback_services.compare(batch, third.pk, fourth.pk, "skip", uuid.uuid4())
     assert kept(batch.session) == {"good_count": 1, "bad_count": 0, "rated_count": 2}
-    comparing.compare(batch, third.pk, fourth.pk, "tie", uuid.uuid4())
+    feedback_services.compare(batch, third.pk, fourth.pk, "tie", uuid.uuid4())
     assert kept(batch.session)["rated_count"] == 4
 
 

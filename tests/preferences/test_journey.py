@@ -9,16 +9,18 @@ import pytest
 from PIL import Image
 
 from generation import spaces
-from preferences import drawing, services, training
+from preferences.drawing.run import draw_batch
+from preferences.feedback import training_set
 from preferences.learning.value_models import VALUE_MODELS
 from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Session
+from preferences.sessions import services as session_services
 from tests.factories import SessionFactory, rating_counts, start_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def draw(batch: Batch, manager) -> Batch:
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
     assert batch.state == Batch.State.READY, batch.error
     return batch
@@ -60,9 +62,9 @@ def test_the_next_batch_follows_the_ratings(manager):
     session = SessionFactory(value_model="gaussian")
     first = draw(session.batches.get(), manager)
     for candidate in first.candidates.all()[:2]:
-        services.rate(candidate, "good", uuid.uuid4())
+        session_services.rate(candidate, "good", uuid.uuid4())
     goods = [np.frombuffer(row.vector, "<f4") for row in first.candidates.all()[:2]]
-    second = draw(services.submit_batch(session, 1, [], []), manager)
+    second = draw(session_services.submit_batch(session, 1, [], []), manager)
     vectors = [np.frombuffer(row.vector, "<f4") for row in second.candidates.all()]
     cosines = [v @ g / np.linalg.norm(v) / np.linalg.norm(g) for v in vectors for g in goods]
     assert min(cosines) > 0.3  # 256 dimensions: chance has a standard deviation of 0.06
@@ -70,7 +72,7 @@ def test_the_next_batch_follows_the_ratings(manager):
 
 
 def test_every_page_answers_head_as_it_answers_get(client, manager, session):
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     picture = f"/candidates/{session.batches.get().candidates.first().pk}/image"
     for place in ("/", "/models/", f"/s/{session.pk}/", f"/s/{session.pk}/1/", picture):
         assert client.head(place).status_code == client.get(place).status_code == 200
@@ -206,10 +208,10 @@ def test_trees_go_on_from_the_last_batch_and_old_parameters_are_let_go(manager):
     session = SessionFactory(value_model="xgboost", xgboost_trees=5, optim_steps=3)
     batch = draw(session.batches.get(), manager)
     for number, value in enumerate(["good", "bad"] * 3, start=1):
-        services.rate(batch.candidates.all()[(number - 1) % 4], value, uuid.uuid4())
+        session_services.rate(batch.candidates.all()[(number - 1) % 4], value, uuid.uuid4())
     trees = []
     for number in (1, 2):
-        draw(services.submit_batch(session, number, [], []), manager)
+        draw(session_services.submit_batch(session, number, [], []), manager)
         trees.append(OptimizerState.objects.get(batch__number=number + 1).metrics["trees"])
     assert trees == [5, 10]
     older, newer = OptimizerState.objects.filter(metrics__has_key="trees").order_by("pk")
@@ -227,9 +229,9 @@ def test_stars(client, manager):
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count('aria-pressed="true"') == 3
     assert 'aria-label="5 stars"' in page
-    said = training.training_set(session, 256).said
+    said = training_set.training_set(session, 256).said
     assert [(s.kind, s.values) for s in said] == [("stars", (1.0,)), ("stars", (0.0,)), ("stars", (-1.0,))]
-    draw(services.submit_batch(session, 1, [], []), manager)
+    draw(session_services.submit_batch(session, 1, [], []), manager)
     assert OptimizerState.objects.get(batch__number=2).metrics["rows"] == 3
 
 
@@ -241,14 +243,14 @@ def test_the_best_of_the_batch(client, manager):
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count('aria-pressed="true"') == 1
     assert rating_counts(session) == (1, 0)
-    (said,) = training.training_set(session, 256).said
+    (said,) = training_set.training_set(session, 256).said
     rows = list(Candidate.objects.filter(pk__in=[one.pk, two.pk, three.pk, four.pk]).order_by("pk"))
     assert rows[said.rows[0]] == two
     assert len(said.rows) == 4
     rate(client, one, "none")  # nothing was said of it by itself
-    assert len(training.training_set(session, 256).said) == 1
+    assert len(training_set.training_set(session, 256).said) == 1
     rate(client, two, "none")
-    assert training.training_set(session, 256).said == ()
+    assert training_set.training_set(session, 256).said == ()
 
 
 def test_without_form_submit_the_best_one_leads_to_the_next_batch(client, manager):
@@ -269,13 +271,13 @@ def test_a_change_of_the_way_of_asking_loses_nothing(client, manager):
     session = SessionFactory(value_model="bayesian")
     one, two, *_ = draw(session.batches.get(), manager).candidates.all()
     rate(client, one, "good")
-    services.update_controls(session, {"asking": "stars"})
+    session_services.update_controls(session, {"asking": "stars"})
     rate(client, two, "4")
-    services.update_controls(session, {"asking": "best"})
+    session_services.update_controls(session, {"asking": "best"})
     rate(client, two, "best")
-    kinds = [said.kind for said in training.training_set(session, 256).said]
+    kinds = [said.kind for said in training_set.training_set(session, 256).said]
     assert kinds == ["good_bad", "stars", "best"]
-    draw(services.submit_batch(session, 1, [], []), manager)
+    draw(session_services.submit_batch(session, 1, [], []), manager)
     assert OptimizerState.objects.get(batch__number=2).metrics["rows"] == 4
 
 

@@ -7,7 +7,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from preferences import drawing, leases
+from preferences.drawing.run import draw_batch
+from preferences.jobs import leases
 from preferences.models import Batch, Candidate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,16 +53,16 @@ def test_a_takeover_draws_what_was_proposed(batch, manager, killed_while_drawing
     killed_while_drawing(batch, "gpu@a")
     proposed = [bytes(row.vector) for row in batch.candidates.all()]
     leases.release_leases_of("gpu@a")
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     assert [bytes(row.vector) for row in batch.candidates.all()] == proposed
     assert batch.optimizer_states.count() == 1
     assert batch.candidates.filter(state=Candidate.State.READY).count() == 4
 
 
 def test_a_delivered_twice_task_draws_once(batch, manager):
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     before = list(batch.candidates.values_list("drawn_at", flat=True))
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     assert list(batch.candidates.values_list("drawn_at", flat=True)) == before
 
 
@@ -70,12 +71,12 @@ def test_missing_weights_fail_with_a_sentence_and_can_be_tried_again(client, bat
 
     good = settings.IPO_MODELS["tiny"]
     settings.IPO_MODELS = {"tiny": replace(good, source="/nowhere", label="Gone")}
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     page = client.get(f"/s/{batch.session_id}/").content.decode()
     assert "Gone could not be loaded from /nowhere" in page
     settings.IPO_MODELS = {"tiny": good}
     client.post(f"/s/{batch.session_id}/1/retry")
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     batch.refresh_from_db()
     assert batch.state == Batch.State.READY
 
@@ -98,7 +99,7 @@ def test_the_database_itself_refuses_nonsense(batch):
 
 
 def test_vectors_are_float32_of_the_space(batch, manager):
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     vectors = np.stack([np.frombuffer(row.vector, "<f4") for row in batch.candidates.all()])
     assert vectors.shape == (4, 4 * 8 * 8)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 16, rtol=1e-5)

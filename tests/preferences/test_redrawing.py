@@ -13,8 +13,14 @@ from PIL import Image
 
 from generation.pipelines import base
 from generation.types import Picture
-from preferences import comparing, drawing, leases, redrawing, selectors, services, training
+from preferences.drawing.run import draw_batch
+from preferences.errors import NotAllowed
+from preferences.feedback import pairs, training_set
+from preferences.feedback import services as feedback_services
+from preferences.jobs import leases
 from preferences.models import Batch, Candidate, RatedCandidate, Rating
+from preferences.sessions import redrawing
+from preferences.sessions import services as session_services
 from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +42,7 @@ def failing(monkeypatch):
 
 
 def draw(batch: Batch, manager) -> Batch:
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
     return batch
 
@@ -186,22 +192,22 @@ def test_what_cannot_be_seen_is_not_rated_in_any_way(client, drawn, manager):
     say(client, one, "bad")
     lose(one, two)
     for word in Rating.WORDS:
-        with pytest.raises(services.NotAllowed, match=MISSING):
-            services.rate(one, word, uuid.uuid4())
-    with pytest.raises(services.NotAllowed, match=MISSING):
-        comparing.compare(drawn, two.pk, three.pk, "first", uuid.uuid4())
-    pair, _ = selectors.next_pair(drawn)
+        with pytest.raises(NotAllowed, match=MISSING):
+            session_services.rate(one, word, uuid.uuid4())
+    with pytest.raises(NotAllowed, match=MISSING):
+        feedback_services.compare(drawn, two.pk, three.pk, "first", uuid.uuid4())
+    pair, _ = pairs.next_pair(drawn)
     assert (pair.first, pair.second, pair.total) == (three, four, 1)
-    with pytest.raises(services.NotAllowed, match=MISSING):
-        services.submit_batch(drawn.session, 1, [two.pk], [])
+    with pytest.raises(NotAllowed, match=MISSING):
+        session_services.submit_batch(drawn.session, 1, [two.pk], [])
     say(client, one, "none")  # what was said before can be taken back
-    services.rate(three, "best", uuid.uuid4())
+    session_services.rate(three, "best", uuid.uuid4())
     assert set(Rating.objects.get(kind="best").items.values_list("candidate", "value")) == {
         (three.pk, 1),
         (four.pk, -1),
     }
     drawn.session.unrated_is_bad = True
-    services.submit_batch(drawn.session, 1, [], [])
+    session_services.submit_batch(drawn.session, 1, [], [])
     bad = RatedCandidate.objects.filter(rating__kind="good_bad", rating__undone_at=None, value=-1)
     assert not bad.filter(candidate__in=[one, two]).exists()
 
@@ -223,7 +229,9 @@ def test_the_same_picture_into_the_same_place(client, manager, space):
     batch = draw(SessionFactory(space=space, noise_seed=7, inference_batch=1).batches.get(), manager)
     candidate = first(batch)
     say(client, candidate, "good")
-    services.update_controls(batch.session, {"noise_seed": 8, "diff_steps": 5})  # of the next batch, not of this one
+    session_services.update_controls(
+        batch.session, {"noise_seed": 8, "diff_steps": 5}
+    )  # of the next batch, not of this one
     before = np.asarray(Image.open(candidate.image.path))
     address = re.search(r'src="(/candidates/\d+/thumbnail[^"]*)"', tile_of(page_of(client, batch), 1)).group(1)
     lose(candidate)
@@ -263,7 +271,7 @@ def test_killed_while_it_is_drawn_again(client, drawn, manager, killed_while_dra
     say(client, candidate, "good")
     again(client, candidate)
     killed_while_drawing(drawn, "gpu@test")
-    assert len(training.training_set(drawn.session, 256).X) == 1  # what was said stands meanwhile
+    assert len(training_set.training_set(drawn.session, 256).X) == 1  # what was said stands meanwhile
     assert leases.release_leases_of("gpu@test") == [drawn.pk]
     draw(drawn, manager)
     assert (drawn.state, first(drawn).state) == (Batch.State.READY, Candidate.State.READY)

@@ -10,8 +10,13 @@ import pytest
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from preferences import drawing, forgetting, searching, selectors, services
+from preferences.drawing.run import draw_batch
 from preferences.models import Search, Session
+from preferences.sessions import forgetting
+from preferences.sessions import services as session_services
+from preferences.tuning import selectors as tuning_selectors
+from preferences.tuning import services as tuning_services
+from preferences.tuning import trials
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db
@@ -23,22 +28,22 @@ def rated(manager) -> Session:
     session = SessionFactory(value_model="xgboost")
     for number in (1, 2):
         batch = session.batches.get(number=number)
-        drawing.draw_batch(batch.pk, manager, "gpu@test")
+        draw_batch(batch.pk, manager, "gpu@test")
         for candidate in batch.candidates.all()[number == 1 :]:
-            services.rate(candidate, "good" if candidate.slot % 2 else "bad", uuid.uuid4())
-        services.submit_batch(session, number, [], [])
+            session_services.rate(candidate, "good" if candidate.slot % 2 else "bad", uuid.uuid4())
+        session_services.submit_batch(session, number, [], [])
     return session
 
 
 def small(session: Session, wanted: int = 3) -> Search:
-    search = services.start_search(session)
+    search = tuning_services.start_search(session)
     Search.objects.filter(pk=search.pk).update(wanted=wanted)
     return search
 
 
 def test_the_session_takes_the_best_settings(rated):
     search = small(rated)
-    assert [searching.make_trial(search.pk) for _ in range(4)] == [True, True, False, False]
+    assert [trials.make_trial(search.pk) for _ in range(4)] == [True, True, False, False]
     search.refresh_from_db()
     assert search.state == Search.State.DONE
     assert len(search.trials) == 3
@@ -49,14 +54,14 @@ def test_the_session_takes_the_best_settings(rated):
 
 def test_ratings_that_come_later_do_not_count(rated):
     search = small(rated)
-    searching.make_trial(search.pk)
-    services.rate(rated.batches.get(number=1).candidates.first(), "bad", uuid.uuid4())
+    trials.make_trial(search.pk)
+    session_services.rate(rated.batches.get(number=1).candidates.first(), "bad", uuid.uuid4())
     Search.objects.filter(pk=search.pk).update(trials=[])
     before = Search.objects.get(pk=search.pk)
-    searching.make_trial(search.pk)
+    trials.make_trial(search.pk)
     Search.objects.filter(pk=search.pk).update(state="stopped", finished_at=timezone.now())
     again = small(rated)
-    searching.make_trial(again.pk)
+    trials.make_trial(again.pk)
     before.refresh_from_db()
     again.refresh_from_db()
     assert before.trials[0]["settings"] == again.trials[0]["settings"]
@@ -64,41 +69,41 @@ def test_ratings_that_come_later_do_not_count(rated):
 
 
 def test_one_search_a_session(rated):
-    assert services.start_search(rated) == services.start_search(rated)
+    assert tuning_services.start_search(rated) == tuning_services.start_search(rated)
 
 
 def test_a_trial_that_comes_twice_counts_once(rated):
     search = small(rated)
     settings = {"xgboost_trees": 20, "xgboost_depth": 2, "xgboost_learning_rate": 0.2}
-    assert services.add_trial(search.pk, 0, settings, 0.5)
-    assert not services.add_trial(search.pk, 0, settings, 0.5)
+    assert tuning_services.add_trial(search.pk, 0, settings, 0.5)
+    assert not tuning_services.add_trial(search.pk, 0, settings, 0.5)
     search.refresh_from_db()
     assert len(search.trials) == 1
 
 
 def test_a_lost_message_is_sent_again(rated):
     search = small(rated)
-    assert services.searches_to_resume() == []
+    assert tuning_services.searches_to_resume() == []
     Search.objects.filter(pk=search.pk).update(enqueued_at=timezone.now() - timedelta(minutes=3))
-    assert services.searches_to_resume() == [search.pk]
-    assert services.searches_to_resume() == []
+    assert tuning_services.searches_to_resume() == [search.pk]
+    assert tuning_services.searches_to_resume() == []
 
 
 def test_too_few_ratings_are_one_sentence(client):
     session = SessionFactory(value_model="xgboost")
-    search = services.start_search(session)
-    assert not searching.make_trial(search.pk)
+    search = tuning_services.start_search(session)
+    assert not trials.make_trial(search.pk)
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert "Nothing was searched: the XGBoost model needs good and bad pictures" in page
-    assert services.start_search(session) != search  # it can be tried again
+    assert tuning_services.start_search(session) != search  # it can be tried again
 
 
 def test_the_page(client, rated):
     place = f"/s/{rated.pk}/search"
     assert client.post(place).status_code == 302
-    search = selectors.last_search(rated)
+    search = tuning_selectors.last_search(rated)
     assert "Tried 0 of 100 settings" in client.get(f"/s/{rated.pk}/").content.decode()
-    searching.make_trial(search.pk)
+    trials.make_trial(search.pk)
     running = client.get(place, headers={"HX-Request": "true"})
     assert "Tried 1 of 100 settings" in running.content.decode()
     assert "HX-Trigger" not in running.headers
@@ -106,17 +111,17 @@ def test_the_page(client, rated):
     done = client.get(place, headers={"HX-Request": "true"})
     assert "Of 1 settings, 50 trees of depth 8 with learning rate 0.1" in done.content.decode()
     assert '"id_xgboost_trees": 50' in done.headers["HX-Trigger"]
-    assert not searching.make_trial(search.pk)
+    assert not trials.make_trial(search.pk)
     assert client.get(f"/s/{uuid.uuid4()}/search").status_code == 404
 
 
 def test_found_whatever_the_value_model(client, rated):
-    services.update_controls(rated, {"value_model": "ridge"})
+    session_services.update_controls(rated, {"value_model": "ridge"})
     page = client.get(f"/s/{rated.pk}/").content.decode()
     assert "<summary>Settings of XGBoost</summary>" in page
     assert "now it is Ridge." in page
     client.post(f"/s/{rated.pk}/search")
-    searching.make_trial(selectors.last_search(rated).pk)
+    trials.make_trial(tuning_selectors.last_search(rated).pk)
     client.post(f"/s/{rated.pk}/search/stop")
     page = client.get(f"/s/{rated.pk}/").content.decode()
     assert "They will be used when XGBoost is chosen." in page
@@ -156,8 +161,8 @@ def test_a_search_that_ends_and_a_person_who_forgets_wait_for_each_other():
     for _ in range(20):
         search = small(session, wanted=1)
         raised = at_once(
-            partial(services.add_trial, search.pk, 0, {"xgboost_trees": 60}, 0.5),
-            lambda: services.stop_search(Session.objects.get(pk=session.pk)),
+            partial(tuning_services.add_trial, search.pk, 0, {"xgboost_trees": 60}, 0.5),
+            lambda: tuning_services.stop_search(Session.objects.get(pk=session.pk)),
             lambda: forgetting.forget(Session.objects.get(pk=session.pk)),
             lambda: forgetting.remember(Session.objects.get(pk=session.pk)),
         )

@@ -11,8 +11,13 @@ from django.utils import timezone
 
 from generation.errors import Cancelled
 from generation.manager import ModelManager
-from preferences import drawing, leases, selectors, services, stopping, tasks
+from preferences import tasks
+from preferences.drawing.run import draw_batch
+from preferences.jobs import leases
 from preferences.models import Batch, Candidate, Rating, Worker
+from preferences.sessions import selectors as session_selectors
+from preferences.sessions import services as session_services
+from preferences.sessions import stopping
 from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,12 +46,12 @@ def test_one_that_waits_is_stopped_and_drawn_later(client, batch, manager):
     assert "<strong>Stopped</strong>" in shown
     assert "0 of 4 images, 4 not drawn" in shown
     assert "Stop</button>" not in shown
-    drawing.draw_batch(batch.pk, manager, "gpu@test")  # the message was on its way
+    draw_batch(batch.pk, manager, "gpu@test")  # the message was on its way
     assert states(batch) == ["failed"] * 4
 
     assert "Draw the rest" in shown
     client.post(f"/s/{batch.session_id}/1/retry")
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
     assert (batch.state, states(batch)) == (Batch.State.READY, ["ready"] * 4)
     assert "Stopped" not in page_of(client, batch)
@@ -64,14 +69,14 @@ def test_what_was_drawn_stays_and_can_be_rated_and_learned_from(client, batch, s
 
     session = SessionFactory(inference_batch=1, curation_size=4, draws_per_picture=1)
     batch = session.batches.get()
-    drawing.draw_batch(batch.pk, Stopped(), "gpu@test")
+    draw_batch(batch.pk, Stopped(), "gpu@test")
     batch.refresh_from_db()
     assert (batch.state, batch.lease_token, batch.leased_by) == (Batch.State.CANCELLED, None, "")
     drawn = states(batch).count("ready")
     assert 1 <= drawn < 4
     assert states(batch) == ["ready"] * drawn + ["failed"] * (4 - drawn)
     first = batch.candidates.get(slot=1)
-    services.rate(first, "good", uuid.uuid4())
+    session_services.rate(first, "good", uuid.uuid4())
     assert rating_counts(session) == (1, 0)
     assert client.post(f"/s/{session.pk}/1/submit").status_code == 302
     assert session.batches.count() == 2
@@ -102,7 +107,7 @@ def test_the_worker_is_free_within_seconds(client, batch, settings, where):
             pytest.fail("nobody said that it is to stop")
 
     def draw() -> None:
-        drawing.draw_batch(batch.pk, Slow(), "gpu@test")
+        draw_batch(batch.pk, Slow(), "gpu@test")
         connections.close_all()
 
     thread = threading.Thread(target=draw)
@@ -116,7 +121,7 @@ def test_the_worker_is_free_within_seconds(client, batch, settings, where):
 
 
 def test_only_what_is_waited_for_is_stopped(client, batch, manager):
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     stop(client, batch)
     assert (batch.state, states(batch)) == (Batch.State.READY, ["ready"] * 4)
     theirs = SessionFactory(owner=User.objects.create_user("other")).batches.get()
@@ -125,7 +130,7 @@ def test_only_what_is_waited_for_is_stopped(client, batch, manager):
 
 
 def test_a_picture_that_is_drawn_again_stays_what_it_was(client, batch, manager):
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     candidate = batch.candidates.get(slot=1)
     client.post(f"/candidates/{candidate.pk}/again")
     stop(client, batch)
@@ -135,11 +140,11 @@ def test_a_picture_that_is_drawn_again_stays_what_it_was(client, batch, manager)
 
 def test_a_vote_in_a_stopped_batch_lets_nothing_be_drawn(client, manager):
     batch = SessionFactory(form_submit=False).batches.get()
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     Candidate.objects.filter(batch=batch, slot=4).update(state="pending")
     Batch.objects.filter(pk=batch.pk).update(state=Batch.State.QUEUED)
     stop(client, batch)
-    assert services.rate(batch.candidates.get(slot=1), "good", uuid.uuid4()) is None
+    assert session_services.rate(batch.candidates.get(slot=1), "good", uuid.uuid4()) is None
     assert not batch.candidates.filter(state="pending").exists()
     assert Rating.objects.count() == 1
 
@@ -178,9 +183,9 @@ def test_nothing_of_another_model_or_of_one_that_is_there(client, batch):
 
 
 def test_a_worker_that_starts_does_not_fetch_what_somebody_has_stopped(batch):
-    assert selectors.last_started() == batch.session
-    stopping.stop_batch(batch.session, 1)
-    assert selectors.last_started() is None
+    assert session_selectors.last_started() == batch.session
+    stopping.stop_batch(batch)
+    assert session_selectors.last_started() is None
 
 
 def test_a_worker_that_starts_leaves_celery_no_connection_to_close(monkeypatch):

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from django.db.models import Q
 
-from preferences.controls import Controls
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Choice, Judgment, Label, Stars, Tie
 from preferences.models import Candidate, Embedding, OptimizerState, RatedCandidate, Rating, Session
+from preferences.sessions.controls import Controls
 
 
 @dataclass(frozen=True)

@@ -1,98 +1,20 @@
-"""Every read. All that a user can see goes through a function that takes the user."""
+"""A batch with what its page needs around it."""
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.contrib.humanize.templatetags.humanize import ordinal
 from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
 from generation.progress import Progress
-from preferences import files
-from preferences.controls import Asking
-from preferences.counts import PLACED, last_word
-from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Search, Session, Worker
-
-User = AbstractBaseUser | AnonymousUser
-# A worker reports every few seconds; one that has been silent for longer than this is gone.
-WORKER_SILENCE = timedelta(seconds=15)
-MISSING = "missing"
-
-
-def session_of(user: User, session_id: uuid.UUID) -> Session:
-    """Raises Session.DoesNotExist, for another's session as well."""
-    return Session.objects.get(owner=user.pk, id=session_id)
-
-
-def candidate_of(user: User, candidate_id: int) -> Candidate:
-    """Raises Candidate.DoesNotExist, for another's picture as well."""
-    rows = Candidate.objects.select_related("batch__session").defer("vector", "alternatives")
-    return rows.get(pk=candidate_id, batch__session__owner=user.pk)
-
-
-BUTTONS: dict[str, tuple[str, ...]] = {
-    Asking.GOOD_BAD: ("good", "bad"),
-    Asking.STARS: ("1", "2", "3", "4", "5"),
-    Asking.BEST: ("best",),
-    Asking.RANKING: ("next",),
-    Asking.PAIRS: (),  # they have a page of their own
-}
-
-
-@dataclass(frozen=True)
-class Button:
-    """One thing that can be said of a tile."""
-
-    word: str
-    is_pressed: bool
-    place: int = 0  # in a ranking, from 1
-
-    @property
-    def label(self) -> str:
-        if self.word == "next":
-            return str(ordinal(self.place)) if self.is_pressed else "Next best"
-        return "★" if self.word.isdigit() else self.word.capitalize()
-
-    @property
-    def name(self) -> str:
-        return f"{self.word} star{'s' * (self.word != '1')}" if self.word.isdigit() else self.label
-
-
-@dataclass
-class Tile:
-    """A slot as the page shows it: its newest candidate and what was said of it."""
-
-    candidate: Candidate
-    rating: str  # the last of Rating.WORDS that was said, or ""
-    form_token: uuid.UUID
-    asking: str  # a value of Asking
-    place: int = 0  # in the ranking of its batch, from 1; 0 without one
-
-    @property
-    def slot(self) -> int:
-        return self.candidate.slot
-
-    @cached_property
-    def state(self) -> str:
-        """The candidate's, or “missing” where a picture was drawn and its files are gone."""
-        is_lost = self.candidate.state == Candidate.State.READY and not files.are_there(self.candidate)
-        return MISSING if is_lost else self.candidate.state
-
-    @property
-    def is_rated(self) -> bool:
-        return any(button.is_pressed for button in self.asked)
-
-    @property
-    def asked(self) -> list[Button]:
-        """The buttons of the session's way of asking."""
-        return [
-            Button(word, self.place > 0 if word == "next" else word == self.rating, self.place)
-            for word in BUTTONS[self.asking]
-        ]
+from preferences.feedback.counts import PLACED, last_word
+from preferences.jobs.selectors import WORKER_SILENCE
+from preferences.models import Batch, Candidate, OptimizerState, Rating, Session, Worker
+from preferences.pages.presenters import MISSING, Tile
 
 
 @dataclass
@@ -177,7 +99,7 @@ class BatchView:
         return [t for t in shown if moment is None or t.candidate.drawn_at > moment]  # type: ignore[operator]
 
 
-def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> BatchView:
+def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, number: int | None = None) -> BatchView:
     """A batch, or the newest, with its tiles: two queries, whatever the size of the batch.
 
     Raises Batch.DoesNotExist, for another's batch as well.
@@ -191,7 +113,8 @@ def batch_view(user: User, session_id: uuid.UUID, number: int | None = None) -> 
     ).order_by("-number")
     learned = OptimizerState.objects.filter(batch=Subquery(that_learned.values("pk")[:1])).order_by("-id")
     rows = (
-        Batch.objects.filter(session__owner=user.pk, session_id=session_id)
+        Batch.objects.visible_to(user)
+        .filter(session_id=session_id)
         .select_related("session")
         .annotate(
             worker_seen=Subquery(worker.values("seen_at")[:1]),
@@ -255,68 +178,3 @@ def _tiles(batch: Batch, asking: str) -> list[Tile]:
         )
         for row in rows
     ]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two pictures to compare, and how far the comparing has come."""
-
-    first: Candidate
-    second: Candidate
-    answered: int
-    total: int
-    form_token: uuid.UUID
-
-
-def next_pair(batch: Batch) -> tuple[Pair | None, int]:
-    """The next two pictures of a batch to compare, or None; and how many pairs have been answered.
-
-    A knock-out: neighbours first, then those that were preferred, until one is left. After a tie the first goes on;
-    after “both bad” and a skipped pair neither does.
-    """
-    shown = batch.shown().order_by("slot").defer("vector", "alternatives")
-    left = [one for one in shown if not files.problem_of(one)]
-    items = RatedCandidate.objects.filter(
-        rating__kind__in=Rating.OF_TWO_PICTURES,
-        rating__undone_at__isnull=True,
-        candidate__in=[one.pk for one in left],
-    )
-    answers: dict[int, dict[int, float]] = {}
-    rows = items.order_by("rating_id").values_list("rating_id", "rating__kind", "candidate_id", "value")
-    for rating, kind, candidate, value in rows:
-        answers.setdefault(rating, {})[candidate] = -1.0 if kind == Rating.Kind.SKIP else value
-    by_pair = {frozenset(said): said for said in answers.values()}
-    answered, most = len(by_pair), len(left) - 1  # each answer leaves one picture less, or two
-    while len(left) > 1:
-        winners = []
-        for i in range(0, len(left), 2):
-            two = left[i : i + 2]
-            said = by_pair.get(frozenset(one.pk for one in two))
-            if len(two) == 1:
-                winners += two
-            elif said is None:
-                return Pair(two[0], two[1], answered, answered + most, uuid.uuid4()), answered
-            else:
-                most -= 1
-                winners += [max(two, key=lambda one: said[one.pk])] if max(said.values()) >= 0 else []
-        left = winners
-    return None, answered
-
-
-def pending_candidates(batch_id: int) -> list[Candidate]:
-    return list(Candidate.objects.filter(batch_id=batch_id, state=Candidate.State.PENDING).order_by("slot"))
-
-
-def last_search(session: Session) -> Search | None:
-    return Search.objects.filter(session=session).first()
-
-
-def workers() -> list[Worker]:
-    """Those that were heard of lately."""
-    return list(Worker.objects.filter(seen_at__gt=timezone.now() - WORKER_SILENCE).order_by("name"))
-
-
-def last_started() -> Session | None:
-    """The newest session whose drawing nobody stopped: a worker that starts will most likely need its model next."""
-    stopped = Batch.objects.filter(session=OuterRef("pk"), state=Batch.State.CANCELLED)
-    return Session.objects.exclude(Exists(stopped)).order_by("-created_at").first()

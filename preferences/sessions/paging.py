@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Exists, OuterRef, Q, Subquery
 
 from preferences.models import Batch, Candidate, Session
@@ -24,13 +25,13 @@ class SessionPage:
     is_first: bool
 
 
-def session_page(owner: int | None, older: str = "") -> SessionPage:
+def session_page(user: AbstractBaseUser | AnonymousUser, older: str = "") -> SessionPage:
     """The user's sessions that are older than a key that an earlier page gave; the newest where it gave none.
 
     Each has batch_count and cover_id, its cover being a picture of its newest batch that has some.
     """
     newest = Batch.objects.filter(session=OuterRef("pk")).order_by("-number")
-    rows = Session.objects.filter(owner=owner).annotate(
+    rows = Session.objects.visible_to(user).annotate(
         batch_count=Subquery(newest.values("number")[:1]), cover_id=session_cover()
     )
     key = _read(older)

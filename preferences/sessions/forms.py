@@ -1,4 +1,4 @@
-"""What a person may send, and what is said when it does not fit."""
+"""What a person may send of a session, and what is said when it does not fit."""
 
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -10,12 +10,11 @@ from django.forms.models import model_to_dict
 
 from generation import spaces
 from generation.types import ModelSpec
-from preferences.controls import PROMPT_LIMIT, Controls, GenerationMode, Optimiser
-from preferences.models import Rating, Session
-from preferences.text import is_visible
+from preferences.models import Session
+from preferences.sessions.controls import PROMPT_LIMIT, Controls, GenerationMode, Optimiser
+from preferences.sessions.text import is_visible
 
 SMALLEST_SIDE = 64
-LARGEST_ID = 2**63 - 1  # that the database can look for
 # Left empty, these take the default of the chosen model or space.
 FROM_MODEL = {
     "width": "width",
@@ -179,35 +178,3 @@ class ControlsForm(LearningForm):
 
     def advanced(self) -> list[tuple[forms.BoundField, str]]:
         return self._fields(Controls.ADVANCED)
-
-
-class RatingForm(forms.Form):
-    value = forms.ChoiceField(choices=[(word, word) for word in (*Rating.WORDS, "none")])
-    form_token = forms.UUIDField()
-    page = forms.UUIDField(required=False)
-    turn = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)
-
-    def clean_turn(self) -> int:
-        return self.cleaned_data["turn"] or 0
-
-
-class CompareForm(forms.Form):
-    first = forms.IntegerField(min_value=0, max_value=LARGEST_ID)
-    second = forms.IntegerField(min_value=0, max_value=LARGEST_ID)
-    answer = forms.ChoiceField(choices=[(answer, answer) for answer in Rating.ANSWERS])
-    form_token = forms.UUIDField()
-
-
-class BatchRatingsForm(forms.Form):
-    """The whole-batch form: ids of the good and the bad pictures, as many of each as were ticked."""
-
-    good = forms.TypedMultipleChoiceField(coerce=int, required=False)
-    bad = forms.TypedMultipleChoiceField(coerce=int, required=False)
-
-    def __init__(self, *args: Any, candidate_ids: list[int], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in ("good", "bad"):
-            field = self.fields[name]
-            assert isinstance(field, forms.TypedMultipleChoiceField)
-            field.choices = [(pk, pk) for pk in candidate_ids]
-            field.error_messages["invalid_choice"] = "Picture %(value)s is not in this batch: reload the page."

@@ -5,25 +5,26 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from preferences.controls import Controls
+from preferences.errors import NotAllowed
 from preferences.models import Batch, Candidate, Session
-from preferences.services import NotAllowed, queue
+from preferences.sessions.controls import Controls
+from preferences.sessions.services import queue
 
 
 @transaction.atomic
-def retry_batch(session: Session, number: int) -> Batch:
+def retry_batch(batch: Batch) -> Batch:
     """Queue what failed in a batch; nothing happens where nothing did. Raises NotAllowed while another is drawn.
 
     Where and how many at once is as the session says by now: what failed may have been just that.
     """
-    batch = Batch.objects.select_for_update().get(session=session, number=number)
+    batch = Batch.objects.select_for_update().get(pk=batch.pk)
     again = batch.newest_attempts().filter(state=Candidate.State.READY).exclude(error="")
     others = batch.newest_attempts().filter(state=Candidate.State.FAILED)
     if not batch.is_active and (batch.has_ended_early or others.exists()):
         _let_draw(again)
         # Nobody has seen these: they may be drawn from other vectors, which do not fail.
         others.update(state=Candidate.State.PENDING, error="", vector=None, alternatives=None, drawn_at=None)
-        queue(batch, **_where(session))
+        queue(batch, **_where(batch.session))
     return batch
 
 

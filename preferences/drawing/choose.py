@@ -14,14 +14,14 @@ from generation.descriptors import describe
 from generation.errors import GenerationError
 from generation.manager import ModelManager
 from generation.types import ModelSpec, Picture, Pixels, Vectors
-from preferences import training
-from preferences.controls import ValueModel
+from preferences.feedback import training_set
 from preferences.learning.breeding import PARENTS
 from preferences.learning.evidence import reason_to_widen
 from preferences.learning.feedback import Feedback
 from preferences.learning.pictures import PictureModel
 from preferences.learning.value_models import CannotFit
 from preferences.models import Batch
+from preferences.sessions.controls import ValueModel
 
 log = logging.getLogger(__name__)
 FAILED = "The image encoder failed unexpectedly: see the worker's log, put it right, and go on."
@@ -35,7 +35,7 @@ class Liked:
     parents: Vectors
 
 
-def liked(batch: Batch, spec: ModelSpec, known: training.TrainingSet) -> Liked | None:
+def liked(batch: Batch, spec: ModelSpec, known: training_set.TrainingSet) -> Liked | None:
     """None where the batch has no use for it, or nothing that was looked at was judged.
 
     Nor where nothing was liked: the best of several would be those that look least like what was bad, and much alike.
@@ -44,9 +44,9 @@ def liked(batch: Batch, spec: ModelSpec, known: training.TrainingSet) -> Liked |
         return None
     if reason_to_widen(Feedback(known.X, known.judgments)):
         return None
-    seen = training.seen(known)
+    seen = training_set.seen(known)
     try:
-        model = PictureModel.learn(seen.looks, seen.judgments, training.config(batch))
+        model = PictureModel.learn(seen.looks, seen.judgments, training_set.config(batch))
     except CannotFit:
         return None
     return Liked(model, seen.X[model.best(seen.looks, PARENTS)])

@@ -17,14 +17,17 @@ from generation import registry, spaces
 from generation.errors import Cancelled, GenerationError, OutOfMemory, UnknownModel
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, ModelSpec, Vectors
-from preferences import choosing, leases, selectors, training
+from preferences.drawing import choose
+from preferences.drawing.encode import Saver
+from preferences.feedback import training_set
+from preferences.jobs import leases
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Geometry
 from preferences.learning.layout import Shape, geometry_of
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.value_models import VALUE_MODELS, ValueModel
 from preferences.models import Batch, Candidate, OptimizerState
-from preferences.saving import Saver
+from preferences.sessions import selectors as session_selectors
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +75,9 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
         )
     spec = registry.get(settings.IPO_MODELS, session.model)
     manager.ensure_ready(spec, batch.server, lost.is_set)
-    eye = choosing.Eye(spec, manager)
-    known: training.TrainingSet | None = None
-    liked: choosing.Liked | None = None
+    eye = choose.Eye(spec, manager)
+    known: training_set.TrainingSet | None = None
+    liked: choose.Liked | None = None
     with Saver(batch, lease) as saver:
         # Between two steps of a pass what is encoded of the last one is saved: the page shows it that much earlier.
         def on_step(done: int, of: int) -> None:
@@ -83,7 +86,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
 
         while True:
             batch.refresh_from_db()  # a vote may have brought new attempts and new controls
-            pending = [one for one in selectors.pending_candidates(batch.pk) if one not in saver]
+            pending = [one for one in session_selectors.pending_candidates(batch.pk) if one not in saver]
             if not pending:
                 if not saver.save(wait=True):
                     return
@@ -95,8 +98,8 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
             # What is drawn once more has its vector, and there is nothing to choose.
             if unproposed or (known is None and any(one.alternatives for one in pending)):
                 leases.renew_lease(lease, Batch.Phase.LEARNING)
-                known = training.training_set(batch.session, where.geometry.dimension)
-                liked = choosing.liked(batch, spec, known)
+                known = training_set.training_set(batch.session, where.geometry.dimension)
+                liked = choose.liked(batch, spec, known)
                 if unproposed and not _propose(batch, where, lease, unproposed, known, liked):
                     return
             leases.renew_lease(lease, Batch.Phase.GENERATING)
@@ -110,7 +113,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
             pictures = manager.generate_all(spec, request, at_once, batch.server)
             for candidate, tried in zip(chunk, vectors, strict=True):
                 of_slot = list(islice(pictures, len(tried)))
-                chosen = choosing.choose(of_slot, eye, liked)
+                chosen = choose.choose(of_slot, eye, liked)
                 _take(candidate, tried[chosen.place], chosen.score, where)
                 saver.add(candidate, of_slot[chosen.place], chosen.looks)
             if eye.problem:
@@ -152,8 +155,8 @@ def _propose(
     where: Where,
     lease: leases.Lease,
     candidates: list[Candidate],
-    known: training.TrainingSet,
-    liked: choosing.Liked | None,
+    known: training_set.TrainingSet,
+    liked: choose.Liked | None,
 ) -> bool:
     draws = 1 if liked is None else batch.draws_per_picture
     # Seeded by what identifies the proposal, so that a worker that takes over proposes the same again.
@@ -167,7 +170,7 @@ def _propose(
         Feedback(known.X - where.anchor, known.judgments, where.shape),
         where.anchor,
         where.geometry,
-        replace(training.config(batch), draws=draws),
+        replace(training_set.config(batch), draws=draws),
         rng,
         len(candidates) * draws,
         previous=_previous(batch, known),
@@ -191,10 +194,10 @@ def _propose(
     return leases.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
 
 
-def _previous(batch: Batch, known: training.TrainingSet) -> ValueModel | None:
+def _previous(batch: Batch, known: training_set.TrainingSet) -> ValueModel | None:
     """The model to go on from, if its kind does that and there is one which knows nothing that was taken back."""
     kind = VALUE_MODELS[batch.value_model]
-    saved = training.last_parameters(batch.session, batch.value_model, known) if kind.starts_warm else None
+    saved = training_set.last_parameters(batch.session, batch.value_model, known) if kind.starts_warm else None
     return None if saved is None else kind.load(saved)
 
 

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from generation import images, png_text
 from generation.types import Picture, Pixels
-from preferences import leases
+from preferences.jobs import leases
 from preferences.models import Batch, Candidate
 
 log = logging.getLogger(__name__)

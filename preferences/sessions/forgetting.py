@@ -5,8 +5,8 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from preferences import services
 from preferences.models import Search, Session
+from preferences.tuning import services as tuning_services
 
 SEARCH_ENDED = "What the learner goes by has changed: search again."
 
@@ -26,4 +26,4 @@ def _learn_since(session: Session, moment: datetime | None) -> None:
     session.learns_since = moment
     session.save(update_fields=["learns_since"])
     for search in session.searches.filter(state=Search.State.RUNNING):
-        services.fail_search(search.pk, SEARCH_ENDED)  # its trials were made on other ratings
+        tuning_services.fail_search(search.pk, SEARCH_ENDED)  # its trials were made on other ratings

@@ -1,0 +1,15 @@
+"""What a worker reads of sessions."""
+
+from django.db.models import Exists, OuterRef
+
+from preferences.models import Batch, Candidate, Session
+
+
+def pending_candidates(batch_id: int) -> list[Candidate]:
+    return list(Candidate.objects.filter(batch_id=batch_id, state=Candidate.State.PENDING).order_by("slot"))
+
+
+def last_started() -> Session | None:
+    """The newest session whose drawing nobody stopped: a worker that starts will most likely need its model next."""
+    stopped = Batch.objects.filter(session=OuterRef("pk"), state=Batch.State.CANCELLED)
+    return Session.objects.exclude(Exists(stopped)).order_by("-created_at").first()
