@@ -4,7 +4,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
@@ -15,9 +15,11 @@ from preferences.admin_lists import BoundedAdmin, ReadOnlyAdmin, WholeDeletion, 
 from preferences.models import (
     Batch,
     Candidate,
+    Descriptor,
     Embedding,
     OptimizerState,
-    RatedCandidate,
+    Picture,
+    RatedPicture,
     Rating,
     Search,
     Session,
@@ -154,11 +156,11 @@ class CandidateAdmin(ReadOnlyAdmin):
     list_display_links = ("batch", "slot")
     list_filter = ("state",)
     list_select_related = ("batch",)
-    unread = ("vector", "alternatives")
+    unread = ("proposed",)
 
     @admin.display(description="picture")
     def picture(self, candidate: Candidate) -> SafeString | str:
-        return thumbnail(candidate.pk if candidate.thumbnail else None, candidate)
+        return thumbnail(candidate.pk if candidate.picture_id else None, candidate)
 
 
 @admin.register(Rating)
@@ -171,9 +173,9 @@ class RatingAdmin(ReadOnlyAdmin):
     readonly_fields = ("pictures",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rating]:
-        best = RatedCandidate.objects.filter(rating=OuterRef("pk")).order_by("-value", "pk")
+        best = RatedPicture.objects.filter(rating=OuterRef("pk")).order_by("-value", "pk")
         rows: QuerySet[Rating] = (
-            super().get_queryset(request).annotate(best_id=Subquery(best.values("candidate_id")[:1]))
+            super().get_queryset(request).annotate(best_id=Subquery(best.values("picture__candidate")[:1]))
         )
         return rows
 
@@ -183,21 +185,45 @@ class RatingAdmin(ReadOnlyAdmin):
 
     @admin.display(description="pictures")
     def pictures(self, rating: Rating) -> SafeString:
-        items = rating.items.order_by("-value", "pk")[:PICTURES_SHOWN]
-        return side_by_side(format_html("{} {}", thumbnail(one.candidate_id, one), f"{one.value:+g}") for one in items)
+        items = rating.items.annotate(shown_id=F("picture__candidate")).order_by("-value", "pk")[:PICTURES_SHOWN]
+        return side_by_side(format_html("{} {}", thumbnail(one.shown_id, one), f"{one.value:+g}") for one in items)
+
+
+@admin.register(Picture)
+class PictureAdmin(ReadOnlyAdmin):
+    list_display = ("shown", "id", "source", "model", "space", "owner", "created_at")
+    list_display_links = ("id",)
+    list_filter = (ModelFilter, "source")
+    list_select_related = ("owner", "candidate")
+    unread = ("vector", "candidate__proposed")
+
+    @admin.display(description="picture")
+    def shown(self, picture: Picture) -> SafeString | str:
+        return thumbnail(picture.candidate.pk if hasattr(picture, "candidate") else None, picture)
+
+
+class OfPictureAdmin(ReadOnlyAdmin):
+    """What is seen in a picture."""
+
+    list_display_links = ("picture",)
+    list_select_related = ("picture__candidate",)
+    unread = ("vector", "picture__vector", "picture__candidate__proposed")
+
+    @admin.display(description="")
+    def thumbnail(self, row: Embedding | Descriptor) -> SafeString | str:
+        return thumbnail(row.picture.candidate.pk if hasattr(row.picture, "candidate") else None, row.picture)
 
 
 @admin.register(Embedding)
-class EmbeddingAdmin(ReadOnlyAdmin):
-    list_display = ("picture", "candidate", "encoder")
-    list_display_links = ("candidate",)
-    list_select_related = ("candidate",)
-    fields = ("candidate", "encoder")
-    unread = ("vector", "candidate__vector", "candidate__alternatives")
+class EmbeddingAdmin(OfPictureAdmin):
+    list_display = ("thumbnail", "picture", "encoder")
+    fields = ("picture", "encoder")
 
-    @admin.display(description="picture")
-    def picture(self, embedding: Embedding) -> SafeString | str:
-        return thumbnail(embedding.candidate_id, embedding.candidate)
+
+@admin.register(Descriptor)
+class DescriptorAdmin(OfPictureAdmin):
+    list_display = ("thumbnail", "picture", "name")
+    fields = ("picture", "name")
 
 
 @admin.register(OptimizerState)

@@ -19,8 +19,8 @@ from generation.errors import Cancelled, GenerationError, OutOfMemory
 from generation.manager import ModelManager
 from preferences.drawing import run
 from preferences.jobs import leases
+from preferences.jobs.models import Worker
 from preferences.jobs.waking import DRAW_BATCH, MAKE_TRIAL, wake
-from preferences.models import Worker
 from preferences.sessions.selectors import last_started
 from preferences.tuning import services as tuning
 from preferences.tuning import trials

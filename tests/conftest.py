@@ -15,8 +15,8 @@ from django.conf import settings as django_settings
 from huggingface_hub import constants
 
 from generation.manager import ModelManager
+from preferences.drawing import keep
 from preferences.drawing.run import draw_batch
-from preferences.jobs import leases
 from preferences.models import Batch, Session
 from tests import factories
 
@@ -131,7 +131,7 @@ def killed_while_drawing(manager, monkeypatch) -> Callable[[Batch, str], None]:
 
     def draw(batch: Batch, worker: str) -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(leases, "finish_candidates", killed)
+            patched.setattr(keep, "finish", killed)
             with pytest.raises(KeyboardInterrupt):
                 draw_batch(batch.pk, manager, worker)
 

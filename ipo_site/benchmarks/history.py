@@ -19,14 +19,15 @@ from django.utils import timezone
 
 from generation import images
 from ipo_site.middleware import local_user
-from preferences.feedback import counts
-from preferences.models import Batch, Candidate, Embedding, OptimizerState, Rating, Search, Session, Worker
+from preferences.models import Batch, Candidate, Embedding, OptimizerState, Picture, Rating, Search, Session, Worker
+from preferences.sessions import counts, rating
 from preferences.sessions import services as session_services
 
 DIMENSION = 64
 ENCODERS = ("siglip", "colours")
 # Ids of the copied ratings are those of their candidates and so much, so that two statements know of each other.
 FAR = 1_000_000_000
+PLACES = 1000  # ids that the pictures of a batch have room in
 ONE_SESSION = "One session"
 REDRAWN = "A batch that was drawn anew with every vote"
 
@@ -105,15 +106,25 @@ def fill(size: Size) -> None:
         )
         _copy(
             cursor,
+            Picture,
+            f"preferences_batch b, generate_series(1, {size.pictures}) n"
+            f" WHERE t.id = (SELECT min(id) FROM preferences_picture) AND b.id <> {batch.pk}",
+            id=f"{FAR} + {PLACES} * b.id + n",
+            image="n || '.png'",
+            thumbnail="n || '.webp'",
+        )
+        _copy(
+            cursor,
             Candidate,
             f"preferences_batch b WHERE t.batch_id = {batch.pk} AND b.id <> t.batch_id",
             batch_id="b.id",
+            picture_id=f"{FAR} + {PLACES} * b.id + t.slot",
             drawn_at="b.finished_at",
         )
         _redrawn(cursor, session, batch.pk, size.attempts)
         unrated = (
             "FROM preferences_candidate c JOIN preferences_batch b ON b.id = c.batch_id"
-            " WHERE NOT EXISTS (SELECT 1 FROM preferences_ratedcandidate r WHERE r.candidate_id = c.id)"
+            " WHERE NOT EXISTS (SELECT 1 FROM preferences_ratedpicture r WHERE r.picture_id = c.picture_id)"
         )
         _copy(
             cursor,
@@ -125,8 +136,8 @@ def fill(size: Size) -> None:
             form_token="gen_random_uuid()",
         )
         cursor.execute(
-            "INSERT INTO preferences_ratedcandidate (rating_id, candidate_id, value)"
-            f" SELECT {FAR} + c.id, c.id, CASE WHEN c.slot % 3 = 0 THEN -1 ELSE 1 END {unrated}"
+            "INSERT INTO preferences_ratedpicture (rating_id, picture_id, value)"
+            f" SELECT {FAR} + c.id, c.picture_id, CASE WHEN c.slot % 3 = 0 THEN -1 ELSE 1 END {unrated}"
         )
         _copy(
             cursor,
@@ -137,9 +148,9 @@ def fill(size: Size) -> None:
         _copy(
             cursor,
             Embedding,
-            "preferences_candidate c WHERE t.candidate_id = (SELECT min(candidate_id) FROM preferences_embedding)"
-            " AND NOT EXISTS (SELECT 1 FROM preferences_embedding e WHERE e.candidate_id = c.id)",
-            candidate_id="c.id",
+            "preferences_picture p WHERE t.picture_id = (SELECT min(picture_id) FROM preferences_embedding)"
+            " AND NOT EXISTS (SELECT 1 FROM preferences_embedding e WHERE e.picture_id = p.id)",
+            picture_id="p.id",
         )
         _copy(cursor, Search, f"preferences_session s WHERE s.id <> '{session}'", session_id="s.id")
         last = Rating.objects.aggregate(last=Max("pk"))["last"]
@@ -166,13 +177,19 @@ def _play(pictures: int) -> Session:
     batch = session.batches.get()
     now = timezone.now() - timedelta(days=1)
     for candidate in batch.candidates.all():
-        candidate.vector = rng.normal(size=DIMENSION).astype("<f4").tobytes()
+        candidate.picture = Picture.objects.create(
+            owner=session.owner,
+            image=f"{candidate.slot}.png",
+            thumbnail=f"{candidate.slot}.webp",
+            width=64,
+            height=64,
+            vector=rng.normal(size=DIMENSION),
+        )
         candidate.state, candidate.score, candidate.distance, candidate.drawn_at = "ready", 0.5, 40.0, now
-        candidate.image, candidate.thumbnail = f"{candidate.slot}.png", f"{candidate.slot}.webp"
         candidate.save()
         for encoder in ENCODERS:
-            Embedding.objects.create(candidate=candidate, encoder=encoder, vector=rng.normal(size=DIMENSION))
-        session_services.rate(candidate, "good" if candidate.slot % 3 else "bad", uuid.uuid4())
+            Embedding.objects.create(picture=candidate.picture, encoder=encoder, vector=rng.normal(size=DIMENSION))
+        rating.rate(candidate, "good" if candidate.slot % 3 else "bad", uuid.uuid4())
     Batch.objects.filter(pk=batch.pk).update(state=Batch.State.READY, phase=Batch.Phase.DONE, finished_at=now)
     OptimizerState.objects.create(
         batch=batch,
@@ -199,12 +216,21 @@ def _redrawn(cursor: Any, session: str, batch: int, attempts: int) -> None:
         form_submit="false",
     )
     _copy(cursor, Batch, f"(SELECT) one WHERE t.id = {batch}", session_id=f"'{pk}'", number="1", form_submit="false")
+    of_slot = f"{2 * FAR} + c.slot * {PLACES} + n"
+    _copy(
+        cursor,
+        Picture,
+        f"preferences_candidate c, generate_series(1, {attempts}) n WHERE c.batch_id = {batch} AND t.id = c.picture_id",
+        id=of_slot,
+    )
     _copy(
         cursor,
         Candidate,
-        f"preferences_batch b, generate_series(1, {attempts}) n WHERE t.batch_id = {batch} AND b.session_id = '{pk}'",
+        f"preferences_batch b, preferences_candidate c, generate_series(1, {attempts}) n"
+        f" WHERE t.batch_id = {batch} AND b.session_id = '{pk}' AND c.id = t.id",
         batch_id="b.id",
         attempt="n",
+        picture_id=of_slot,
     )
 
 

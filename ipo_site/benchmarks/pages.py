@@ -23,9 +23,9 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from ipo_site.benchmarks import history
 from ipo_site.middleware import local_user
-from preferences.feedback import pairs
 from preferences.jobs import waking
 from preferences.models import Batch, Candidate, Session
+from preferences.pages import pairs
 from preferences.sessions import paging
 
 # Seconds at the server.

@@ -14,14 +14,16 @@ from generation.descriptors import describe
 from generation.errors import GenerationError
 from generation.manager import ModelManager
 from generation.types import ModelSpec, Picture, Pixels, Vectors
-from preferences.feedback import training_set
+from preferences.feedback.training_set import TrainingSet
+from preferences.feedback.training_set import seen as seen_pictures
 from preferences.learning.breeding import PARENTS
 from preferences.learning.evidence import reason_to_widen
 from preferences.learning.feedback import Feedback
 from preferences.learning.pictures import PictureModel
 from preferences.learning.value_models import CannotFit
-from preferences.models import Batch
 from preferences.sessions.controls import ValueModel
+from preferences.sessions.models import Batch
+from preferences.sessions.training import config
 
 log = logging.getLogger(__name__)
 FAILED = "The image encoder failed unexpectedly: see the worker's log, put it right, and go on."
@@ -35,7 +37,7 @@ class Liked:
     parents: Vectors
 
 
-def liked(batch: Batch, spec: ModelSpec, known: training_set.TrainingSet) -> Liked | None:
+def liked(batch: Batch, spec: ModelSpec, known: TrainingSet) -> Liked | None:
     """None where the batch has no use for it, or nothing that was looked at was judged.
 
     Nor where nothing was liked: the best of several would be those that look least like what was bad, and much alike.
@@ -44,9 +46,9 @@ def liked(batch: Batch, spec: ModelSpec, known: training_set.TrainingSet) -> Lik
         return None
     if reason_to_widen(Feedback(known.X, known.judgments)):
         return None
-    seen = training_set.seen(known)
+    seen = seen_pictures(known)
     try:
-        model = PictureModel.learn(seen.looks, seen.judgments, training_set.config(batch))
+        model = PictureModel.learn(seen.looks, seen.judgments, config(batch))
     except CannotFit:
         return None
     return Liked(model, seen.X[model.best(seen.looks, PARENTS)])

@@ -12,8 +12,10 @@ from django.conf import settings
 
 from generation import images, png_text
 from generation.types import Picture, Pixels
-from preferences.jobs import leases
-from preferences.models import Batch, Candidate
+from preferences.drawing import keep
+from preferences.jobs.leases import Lease
+from preferences.library.services import Files
+from preferences.sessions.models import Batch, Candidate
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +23,11 @@ log = logging.getLogger(__name__)
 class Saver:
     """Encodes in threads of its own, and writes to the database in the thread that draws, between two steps."""
 
-    def __init__(self, batch: Batch, lease: leases.Lease) -> None:
+    def __init__(self, batch: Batch, lease: Lease) -> None:
         self._batch = batch
         self._lease = lease
         self._threads = ThreadPoolExecutor(images.THREADS, "encode")
-        self._under_way: dict[int, Future[leases.Drawn]] = {}
+        self._under_way: dict[int, Future[keep.Drawn]] = {}
         self._previews: dict[int, Future[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -42,10 +44,16 @@ class Saver:
         """Whether it is drawn, but not saved yet."""
         return candidate.pk in self._under_way
 
-    def add(self, candidate: Candidate, picture: Picture, looks: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """Begin to encode the picture of a candidate. `looks` is what is seen in it [k], by view."""
+    def add(
+        self,
+        candidate: Candidate,
+        picture: Picture,
+        vector: npt.NDArray[np.float32],
+        looks: Mapping[str, npt.NDArray[np.float32]],
+    ) -> None:
+        """Begin to encode a candidate's picture, drawn from a vector [d]. `looks`: what is seen in it [k], by view."""
         about = texts(self._batch, candidate) if settings.IPO_EMBED_SETTINGS else None
-        self._under_way[candidate.pk] = self._threads.submit(_encoded, candidate, picture, about, looks)
+        self._under_way[candidate.pk] = self._threads.submit(_encoded, candidate, picture, vector, about, looks)
 
     def preview(self, owners: Sequence[Candidate], first: int, pictures: Sequence[Pixels]) -> None:
         """Show how candidates look by now. `owners` are those of all pictures, `pictures` begin with number `first`.
@@ -62,7 +70,7 @@ class Saver:
         if not done:
             return True
         drawn = [future.result() for future in done]
-        if not leases.finish_candidates(self._lease, drawn):
+        if not keep.finish(self._lease, self._batch, drawn):
             return False
         for item in drawn:  # not before it is saved: a database that was away is asked once more at the end
             del self._under_way[item.candidate.pk]
@@ -73,23 +81,24 @@ class Saver:
         self._previews = {pk: future for pk, future in self._previews.items() if pk not in shown}
         files = {pk: future.result() for pk, future in shown.items() if future.exception() is None}
         if files:
-            leases.preview_candidates(self._lease, files)
+            keep.preview(self._lease, files)
 
 
 def _encoded(
     candidate: Candidate,
     picture: Picture,
+    vector: npt.NDArray[np.float32],
     about: Mapping[str, str] | None,
     looks: Mapping[str, npt.NDArray[np.float32]],
-) -> leases.Drawn:
+) -> keep.Drawn:
     if picture.pixels is None:
-        return leases.Drawn(candidate, error=picture.error)
+        return keep.Drawn(candidate, error=picture.error)
     try:
         files = images.encode(picture.pixels, about)
     except (OSError, ValueError):
         log.exception("A picture could not be encoded.")
-        return leases.Drawn(candidate, error="This picture could not be encoded: see the worker's log, and try again.")
-    return leases.Drawn(candidate, files.png, files.thumbnail, looks=looks)
+        return keep.Drawn(candidate, error="This picture could not be encoded: see the worker's log, and try again.")
+    return keep.Drawn(candidate, vector, Files(files.png, files.thumbnail), features=looks)
 
 
 def texts(batch: Batch, candidate: Candidate) -> dict[str, str]:

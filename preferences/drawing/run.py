@@ -17,17 +17,18 @@ from generation import registry, spaces
 from generation.errors import Cancelled, GenerationError, OutOfMemory, UnknownModel
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, ModelSpec, Vectors
-from preferences.drawing import choose
+from preferences.drawing import choose, keep
 from preferences.drawing.encode import Saver
-from preferences.feedback import training_set
+from preferences.feedback.training_set import TrainingSet
 from preferences.jobs import leases
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Geometry
 from preferences.learning.layout import Shape, geometry_of
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.value_models import VALUE_MODELS, ValueModel
-from preferences.models import Batch, Candidate, OptimizerState
-from preferences.sessions import selectors as session_selectors
+from preferences.sessions import training
+from preferences.sessions.models import Batch, Candidate, OptimizerState
+from preferences.sessions.selectors import pending_candidates
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
     spec = registry.get(settings.IPO_MODELS, session.model)
     manager.ensure_ready(spec, batch.server, lost.is_set)
     eye = choose.Eye(spec, manager)
-    known: training_set.TrainingSet | None = None
+    known: TrainingSet | None = None
     liked: choose.Liked | None = None
     with Saver(batch, lease) as saver:
         # Between two steps of a pass what is encoded of the last one is saved: the page shows it that much earlier.
@@ -86,7 +87,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
 
         while True:
             batch.refresh_from_db()  # a vote may have brought new attempts and new controls
-            pending = [one for one in session_selectors.pending_candidates(batch.pk) if one not in saver]
+            pending = [one for one in pending_candidates(batch.pk) if one not in saver]
             if not pending:
                 if not saver.save(wait=True):
                     return
@@ -94,19 +95,20 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
                     return
                 continue
             where = _where(batch, spec)
-            unproposed = [candidate for candidate in pending if candidate.vector is None]
+            d = where.geometry.dimension
+            unproposed = [one for one in pending if one.proposed is None and one.picture is None]
             # What is drawn once more has its vector, and there is nothing to choose.
-            if unproposed or (known is None and any(one.alternatives for one in pending)):
+            if unproposed or (known is None and any(len(_vectors(one, d)) > 1 for one in pending)):
                 leases.renew_lease(lease, Batch.Phase.LEARNING)
-                known = training_set.training_set(batch.session, where.geometry.dimension)
+                known = training.training_set(batch.session, where.geometry.dimension)
                 liked = choose.liked(batch, spec, known)
                 if unproposed and not _propose(batch, where, lease, unproposed, known, liked):
                     return
             leases.renew_lease(lease, Batch.Phase.GENERATING)
             request = replace(_request(batch), on_step=on_step, should_stop=lost.is_set)
             at_once = batch.inference_batch or manager.fastest_size(spec, request, batch.server)
-            chunk = _chunk(pending, at_once)
-            vectors = [_vectors(one) for one in chunk]
+            chunk = _chunk(pending, at_once, d)
+            vectors = [_vectors(one, d) for one in chunk]
             owners = [candidate for candidate, tried in zip(chunk, vectors, strict=True) for _ in tried]
             on_preview = partial(saver.preview, owners) if settings.IPO_PREVIEWS else None
             request = replace(request, vectors=np.concatenate(vectors), on_preview=on_preview)
@@ -114,29 +116,30 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
             for candidate, tried in zip(chunk, vectors, strict=True):
                 of_slot = list(islice(pictures, len(tried)))
                 chosen = choose.choose(of_slot, eye, liked)
-                _take(candidate, tried[chosen.place], chosen.score, where)
-                saver.add(candidate, of_slot[chosen.place], chosen.looks)
+                vector = tried[chosen.place]
+                _take(candidate, vector, chosen.score, where)
+                saver.add(candidate, of_slot[chosen.place], vector, chosen.looks)
             if eye.problem:
-                leases.add_to_note(lease, eye.problem)
+                keep.add_to_note(lease, eye.problem)
             if not saver.save():
                 return
 
 
-def _chunk(pending: list[Candidate], at_once: int) -> list[Candidate]:
+def _chunk(pending: list[Candidate], at_once: int, dimension: int) -> list[Candidate]:
     """The candidates, one at least, whose vectors fit into one forward pass."""
-    sizes = np.cumsum([len(_vectors(candidate)) for candidate in pending])
+    sizes = np.cumsum([len(_vectors(candidate, dimension)) for candidate in pending])
     return pending[: max(1, int((sizes <= at_once).sum()))]
 
 
-def _vectors(candidate: Candidate) -> Vectors:
-    """All that are drawn for a candidate [draws, d]."""
-    first = np.frombuffer(bytes(candidate.vector or b""), "<f4")
-    return np.frombuffer(first.tobytes() + bytes(candidate.alternatives or b""), "<f4").reshape(-1, len(first))
+def _vectors(candidate: Candidate, dimension: int) -> Vectors:
+    """All that are drawn for a candidate [draws, d]: what was proposed, or for a picture drawn again its own."""
+    vectors = candidate.proposed if candidate.picture is None else candidate.picture.vector
+    return np.empty((0, dimension), np.float32) if vectors is None else vectors.reshape(-1, dimension)
 
 
 def _take(candidate: Candidate, vector: Vectors, score: float | None, where: Where) -> None:
-    """Make the chosen vector [d] the candidate's own; it is saved with the picture."""
-    candidate.vector, candidate.distance = vector.tobytes(), float(where.geometry.distance(vector, where.anchor))
+    """What the chosen vector [d] is to the candidate; it is saved with the picture."""
+    candidate.distance = float(where.geometry.distance(vector, where.anchor))
     if score is not None:
         candidate.score = score
 
@@ -155,7 +158,7 @@ def _propose(
     where: Where,
     lease: leases.Lease,
     candidates: list[Candidate],
-    known: training_set.TrainingSet,
+    known: TrainingSet,
     liked: choose.Liked | None,
 ) -> bool:
     draws = 1 if liked is None else batch.draws_per_picture
@@ -170,7 +173,7 @@ def _propose(
         Feedback(known.X - where.anchor, known.judgments, where.shape),
         where.anchor,
         where.geometry,
-        replace(training_set.config(batch), draws=draws),
+        replace(training.config(batch), draws=draws),
         rng,
         len(candidates) * draws,
         previous=_previous(batch, known),
@@ -191,13 +194,13 @@ def _propose(
         reason=proposal.reason,
         rng_state=state,
     )
-    return leases.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
+    return keep.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)
 
 
-def _previous(batch: Batch, known: training_set.TrainingSet) -> ValueModel | None:
+def _previous(batch: Batch, known: TrainingSet) -> ValueModel | None:
     """The model to go on from, if its kind does that and there is one which knows nothing that was taken back."""
     kind = VALUE_MODELS[batch.value_model]
-    saved = training_set.last_parameters(batch.session, batch.value_model, known) if kind.starts_warm else None
+    saved = training.last_parameters(batch.session, batch.value_model, known) if kind.starts_warm else None
     return None if saved is None else kind.load(saved)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from preferences.models import Rating
+from preferences.feedback.models import Rating
 
 LARGEST_ID = 2**63 - 1  # that the database can look for
 

@@ -3,8 +3,12 @@
 import uuid
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.db.models import CheckConstraint, F, Q, UniqueConstraint
+
+from preferences.library.models import Picture
+from preferences.visible import Visible
 
 
 class Rating(models.Model):
@@ -44,13 +48,23 @@ class Rating(models.Model):
         "skip": (Kind.SKIP, 0.0, 0.0),
     }
 
-    session = models.ForeignKey("preferences.Session", models.CASCADE, related_name="ratings", db_index=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="ratings")
+    session = models.ForeignKey(
+        "preferences.Session",
+        models.CASCADE,
+        null=True,
+        related_name="ratings",
+        db_index=False,
+        help_text="Where it was said, if in one.",
+    )
     kind = models.CharField(max_length=20, choices=Kind.choices, default=Kind.GOOD_BAD)
-    candidates = models.ManyToManyField("preferences.Candidate", through="RatedCandidate", related_name="ratings")
+    pictures = models.ManyToManyField(Picture, through="RatedPicture", related_name="ratings")
     form_token = models.UUIDField(unique=True, default=uuid.uuid4, help_text="The same form sent twice is one event.")
     shown_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(auto_now_add=True)
     undone_at = models.DateTimeField(null=True, blank=True)
+
+    objects = Visible.as_manager()
 
     class Meta:
         ordering = ("-id",)
@@ -73,19 +87,19 @@ class Rating(models.Model):
         return f"{self.kind} {self.pk}"
 
 
-class RatedCandidate(models.Model):
-    """What a rating says of one candidate: from good (five stars) +1 to bad (one) -1; or best +1, and the others -1."""
+class RatedPicture(models.Model):
+    """What a rating says of one picture: from good (five stars) +1 to bad (one) -1; or best +1, and the others -1."""
 
     rating = models.ForeignKey(Rating, models.CASCADE, related_name="items")
-    candidate = models.ForeignKey("preferences.Candidate", models.CASCADE, related_name="rated", db_index=False)
+    picture = models.ForeignKey(Picture, models.CASCADE, related_name="rated", db_index=False)
     value = models.FloatField()
 
     class Meta:
         constraints = [
-            UniqueConstraint(name="rated_once_per_event", fields=["rating", "candidate"]),
+            UniqueConstraint(name="rated_once_per_event", fields=["rating", "picture"]),
             CheckConstraint(name="rated_value_range", condition=Q(value__gte=-1, value__lte=1)),
         ]
-        indexes = [models.Index(fields=["candidate", "-rating"], name="rated_last_word")]
+        indexes = [models.Index(fields=["picture", "-rating"], name="rated_last_word")]
 
     def __str__(self) -> str:
-        return f"{self.candidate_id}: {self.value:+g}"
+        return f"{self.picture_id}: {self.value:+g}"

@@ -1,53 +1,46 @@
-"""Which two pictures of a batch are compared next."""
+"""Which two pictures are compared next."""
 
-import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from preferences.library import files
-from preferences.models import Batch, Candidate, RatedCandidate, Rating
+from preferences.feedback.models import RatedPicture, Rating
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two pictures to compare, and how far the comparing has come."""
+class Comparing:
+    """How far the comparing of some pictures has come: the next two (ids), None at the end; `total` at most."""
 
-    first: Candidate
-    second: Candidate
+    pair: tuple[int, int] | None
     answered: int
     total: int
-    form_token: uuid.UUID
 
 
-def next_pair(batch: Batch) -> tuple[Pair | None, int]:
-    """The next two pictures of a batch to compare, or None; and how many pairs have been answered.
+def compared(pictures: Sequence[int]) -> Comparing:
+    """A knock-out: neighbours first, then those that were preferred, until one is left.
 
-    A knock-out: neighbours first, then those that were preferred, until one is left. After a tie the first goes on;
-    after “both bad” and a skipped pair neither does.
+    After a tie the first goes on; after “both bad” and a skipped pair neither does.
     """
-    shown = batch.shown().order_by("slot").defer("vector", "alternatives")
-    left = [one for one in shown if not files.problem_of(one)]
-    items = RatedCandidate.objects.filter(
-        rating__kind__in=Rating.OF_TWO_PICTURES,
-        rating__undone_at__isnull=True,
-        candidate__in=[one.pk for one in left],
+    items = RatedPicture.objects.filter(
+        rating__kind__in=Rating.OF_TWO_PICTURES, rating__undone_at__isnull=True, picture__in=pictures
     )
     answers: dict[int, dict[int, float]] = {}
-    rows = items.order_by("rating_id").values_list("rating_id", "rating__kind", "candidate_id", "value")
-    for rating, kind, candidate, value in rows:
-        answers.setdefault(rating, {})[candidate] = -1.0 if kind == Rating.Kind.SKIP else value
+    rows = items.order_by("rating_id").values_list("rating_id", "rating__kind", "picture_id", "value")
+    for rating, kind, picture, value in rows:
+        answers.setdefault(rating, {})[picture] = -1.0 if kind == Rating.Kind.SKIP else value
     by_pair = {frozenset(said): said for said in answers.values()}
+    left = list(pictures)
     answered, most = len(by_pair), len(left) - 1  # each answer leaves one picture less, or two
     while len(left) > 1:
         winners = []
         for i in range(0, len(left), 2):
             two = left[i : i + 2]
-            said = by_pair.get(frozenset(one.pk for one in two))
+            said = by_pair.get(frozenset(two))
             if len(two) == 1:
                 winners += two
             elif said is None:
-                return Pair(two[0], two[1], answered, answered + most, uuid.uuid4()), answered
+                return Comparing((two[0], two[1]), answered, answered + most)
             else:
                 most -= 1
-                winners += [max(two, key=lambda one: said[one.pk])] if max(said.values()) >= 0 else []
+                winners += [max(two, key=lambda one: said[one])] if max(said.values()) >= 0 else []
         left = winners
-    return None, answered
+    return Comparing(None, answered, answered)

@@ -1,16 +1,18 @@
-"""What the learner reads of a session: all that was said and not taken back, its controls, its own last state."""
+"""What the learner reads of what was said: judged vectors, features of the pictures, judgments."""
 
+import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from django.db.models import Q
 
-from preferences.learning.config import LearningConfig
+from preferences.feedback.models import RatedPicture, Rating
 from preferences.learning.feedback import Choice, Judgment, Label, Stars, Tie
-from preferences.models import Candidate, Embedding, OptimizerState, RatedCandidate, Rating, Session
-from preferences.sessions.controls import Controls
+from preferences.library.models import Descriptor, Embedding, Picture
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,12 @@ class Said:
 class TrainingSet:
     """X: float32 [rows, d], judged vectors, not yet relative to the anchor; and what was said of them.
 
-    candidates: the id of each row's.
+    pictures: the id of each row's.
     """
 
     X: npt.NDArray[np.float32]
     said: tuple[Said, ...]
-    candidates: tuple[int, ...]
+    pictures: tuple[int, ...]
 
     @property
     def judgments(self) -> tuple[Judgment, ...]:
@@ -46,39 +48,38 @@ class TrainingSet:
         return frozenset(said.rating for said in self.said)
 
 
-def training_set(session: Session, dimension: int, at: datetime | None = None) -> TrainingSet:
-    """All that was said in the session since it began to learn anew, and not taken back.
+def training_set(
+    session_id: uuid.UUID, dimension: int, since: datetime | None = None, at: datetime | None = None
+) -> TrainingSet:
+    """All that was said in a session and not taken back.
 
     Of what was said of one picture by itself it is the last word.
 
-    dimension: of X where nothing was said. at: as it was at that moment.
+    dimension: of X where nothing was said. since: only what was said later. at: as it was at that moment.
     """
     stands = Q(rating__undone_at__isnull=True)
     if at is not None:
         stands = Q(rating__answered_at__lte=at) & (stands | Q(rating__undone_at__gt=at))
-    said = RatedCandidate.objects.filter(stands, rating__session=session)
+    said = RatedPicture.objects.filter(stands, rating__session=session_id)
     said = said.exclude(rating__kind=Rating.Kind.SKIP)
-    if session.learns_since is not None:
-        said = said.filter(rating__answered_at__gt=session.learns_since)
+    if since is not None:
+        said = said.filter(rating__answered_at__gt=since)
     items = said.order_by("rating_id", "-value", "pk").values_list(
-        "rating_id", "rating__kind", "candidate_id", "value", "candidate__batch__number"
+        "rating_id", "rating__kind", "picture_id", "value", "picture__candidate__batch__number"
     )
-    vectors: dict[int, npt.NDArray[np.float32]] = {}
-    # What is drawn again at the moment has its picture and its vector still.
-    drawn = Candidate.objects.filter(rated__in=said).exclude(image="").distinct().order_by("pk")
-    for pk, vector in drawn.values_list("pk", "vector"):
-        vectors[pk] = np.frombuffer(bytes(vector or b""), "<f4")
+    steered = Picture.objects.filter(pk__in=said.values("picture"), vector__isnull=False).order_by("pk")
+    vectors: dict[int, Any] = dict(steered.values_list("pk", "vector"))
     row = {pk: number for number, pk in enumerate(vectors)}
     last: dict[int, Said] = {}
     choices: dict[int, Said] = {}
-    for rating, kind, candidate, value, number in items:
-        if candidate not in row:
+    for rating, kind, picture, value, number in items:
+        if picture not in row:
             continue
         if kind in Rating.OF_ONE_PICTURE:
-            last[candidate] = Said(rating, kind, (row[candidate],), (value,), number)
+            last[picture] = Said(rating, kind, (row[picture],), (value,), number)
         else:
             before = choices.get(rating, Said(rating, kind, (), (), number))
-            choices[rating] = Said(rating, kind, (*before.rows, row[candidate]), (*before.values, value), number)
+            choices[rating] = Said(rating, kind, (*before.rows, row[picture]), (*before.values, value), number)
     X = np.stack(list(vectors.values())) if vectors else np.empty((0, dimension), np.float32)
     return TrainingSet(X.astype(np.float32), (*last.values(), *choices.values()), tuple(vectors))
 
@@ -98,16 +99,23 @@ def seen(known: TrainingSet) -> Seen:
     A view can be missing of some: those that were drawn while the image encoder could not be loaded.
     """
     looks: dict[str, dict[int, npt.NDArray[np.float32]]] = {}
-    found = Embedding.objects.filter(candidate__in=known.candidates).order_by("encoder")
-    for view, pk, vector in found.values_list("encoder", "candidate", "vector"):
+    embeddings = Embedding.objects.filter(picture__in=known.pictures).order_by("encoder")
+    descriptors = Descriptor.objects.filter(picture__in=known.pictures).order_by("name")
+    for view, pk, vector in chain(
+        embeddings.values_list("encoder", "picture", "vector"), descriptors.values_list("name", "picture", "vector")
+    ):
         looks.setdefault(view, {})[pk] = vector
     everywhere = set.intersection(*(set(of_view) for of_view in looks.values())) if looks else set()
-    rows = [row for row, pk in enumerate(known.candidates) if pk in everywhere]
+    rows = [row for row, pk in enumerate(known.pictures) if pk in everywhere]
     row = {number: new for new, number in enumerate(rows)}
     said = [replace(one, rows=tuple(row[n] for n in one.rows)) for one in known.said if row.keys() >= set(one.rows)]
     return Seen(
         known.X[rows],
-        {view: np.stack([of_view[known.candidates[row]] for row in rows]) for view, of_view in looks.items() if rows},
+        {
+            view: np.stack([of_view[known.pictures[row]] for row in rows])
+            for view, of_view in sorted(looks.items())
+            if rows
+        },
         tuple(judgment for one in said for judgment in judgments(one)),
     )
 
@@ -123,40 +131,3 @@ def judgments(said: Said) -> list[Judgment]:
     if not others:
         return []
     return [Tie(first, others[0], moment) if best == 0 else Choice(first, tuple(others), moment)]
-
-
-def config(controls: Controls) -> LearningConfig:
-    """What the learner is to do, by the controls of a session or a controls."""
-    return LearningConfig(
-        value_model=controls.value_model,
-        optimiser=controls.optimiser,
-        start=controls.start,
-        temperature=controls.temperature,
-        ridge_alpha=controls.ridge_alpha,
-        xgboost_trees=controls.xgboost_trees,
-        xgboost_depth=controls.xgboost_depth,
-        xgboost_learning_rate=controls.xgboost_learning_rate,
-        xgboost_subsample=controls.xgboost_subsample,
-        xgboost_colsample_bytree=controls.xgboost_colsample_bytree,
-        xgboost_min_child_weight=controls.xgboost_min_child_weight,
-        xgboost_gamma=controls.xgboost_gamma,
-        xgboost_reg_lambda=controls.xgboost_reg_lambda,
-        optim_steps=controls.optim_steps,
-        step_size=controls.step_size,
-        momentum=controls.momentum,
-        draws=controls.draws_per_picture,
-        max_dist=controls.max_dist,
-        start_radius=controls.start_radius,
-    )
-
-
-def last_parameters(session: Session, value_model: str, known: TrainingSet) -> bytes | None:
-    """The saved state of the session's last fitted model, if it was of this kind and all that it learned from stands.
-
-    A model that goes on from one that was told something which was taken back since would go on believing it.
-    """
-    states = OptimizerState.objects.filter(batch__session=session, value_model=value_model, parameters__isnull=False)
-    state = states.first()
-    if state is None or not state.ratings or not known.ratings.issuperset(state.ratings):
-        return None
-    return bytes(state.parameters or b"")

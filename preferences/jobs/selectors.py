@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from preferences.models import Worker
+from preferences.jobs.models import Worker
 
 # A worker reports every few seconds; one that has been silent for longer than this is gone.
 WORKER_SILENCE = timedelta(seconds=15)

@@ -11,10 +11,12 @@ from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
 from generation.progress import Progress
-from preferences.feedback.counts import PLACED, last_word
+from preferences.feedback.models import Rating
+from preferences.feedback.selectors import PLACED, last_word
+from preferences.jobs.models import Worker
 from preferences.jobs.selectors import WORKER_SILENCE
-from preferences.models import Batch, Candidate, OptimizerState, Rating, Session, Worker
 from preferences.pages.presenters import MISSING, Tile
+from preferences.sessions.models import Batch, Candidate, OptimizerState, Session
 
 
 @dataclass
@@ -162,7 +164,8 @@ def _loading(progress: dict[str, Any] | None, batch: Batch) -> Progress | None:
 def _tiles(batch: Batch, asking: str) -> list[Tile]:
     rows = (
         batch.newest_attempts()
-        .defer("vector", "alternatives")
+        .select_related("picture")
+        .defer("proposed", "picture__vector")
         .annotate(said=last_word(), kind=last_word("rating__kind"), placed=last_word("rating_id", PLACED))
         .order_by("slot")
     )

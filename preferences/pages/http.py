@@ -14,8 +14,8 @@ from django.views.decorators.http import require_http_methods
 from django_htmx.middleware import HtmxDetails
 
 from preferences.errors import NotAllowed
-from preferences.models import Batch, Candidate, Session
 from preferences.pages.batches import BatchView, batch_view
+from preferences.sessions.models import Batch, Candidate, Session
 
 Row = TypeVar("Row", bound=Model)
 NO_BATCH = "There is no such session or batch; the list shows yours."
@@ -41,7 +41,8 @@ def owned_batch(request: HttpRequest, session_id: uuid.UUID, number: int) -> Bat
 
 
 def owned_candidate(request: HttpRequest, candidate_id: int) -> Candidate:
-    rows = Candidate.objects.visible_to(request.user).select_related("batch__session").defer("vector", "alternatives")
+    rows = Candidate.objects.visible_to(request.user).select_related("batch__session", "picture")
+    rows = rows.defer("proposed", "picture__vector")
     return _owned(rows, "There is no such picture.", pk=candidate_id)
 
 

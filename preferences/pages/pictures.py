@@ -18,7 +18,10 @@ def picture(request: Request, candidate_id: int, kind: str) -> HttpResponseBase:
     An address that says when it was drawn (?v=) stands for one file.
     """
     candidate = owned_candidate(request, candidate_id)
-    found = {"image": candidate.image, "thumbnail": candidate.thumbnail, "preview": candidate.preview}.get(kind)
+    files_of = {"preview": candidate.preview}
+    if candidate.picture is not None:
+        files_of |= {"image": candidate.picture.image, "thumbnail": candidate.picture.thumbnail}
+    found = files_of.get(kind)
     if not found:
         raise Http404("There is no such picture.")
     name = found.name or ""

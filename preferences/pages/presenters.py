@@ -7,8 +7,8 @@ from functools import cached_property
 from django.contrib.humanize.templatetags.humanize import ordinal
 
 from preferences.library import files
-from preferences.models import Candidate
 from preferences.sessions.controls import Asking
+from preferences.sessions.models import Candidate
 
 MISSING = "missing"
 BUTTONS: dict[str, tuple[str, ...]] = {
@@ -56,7 +56,8 @@ class Tile:
     @cached_property
     def state(self) -> str:
         """The candidate's, or “missing” where a picture was drawn and its files are gone."""
-        is_lost = self.candidate.state == Candidate.State.READY and not files.are_there(self.candidate)
+        picture = self.candidate.picture
+        is_lost = self.candidate.state == Candidate.State.READY and picture and not files.are_there(picture)
         return MISSING if is_lost else self.candidate.state
 
     @property

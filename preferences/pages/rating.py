@@ -7,7 +7,7 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from preferences.feedback.forms import RatingForm
 from preferences.pages.http import Request, batch_url, owned_candidate, post_or_back, refuse, shown_batch, tile_url
 from preferences.pages.sessions import news
-from preferences.sessions import services
+from preferences.sessions.rating import rate as say
 
 
 @post_or_back
@@ -18,7 +18,7 @@ def rate(request: Request, candidate_id: int) -> HttpResponse:
     form = RatingForm(request.POST)
     if not form.is_valid():
         return refuse(request, "This rating could not be read: reload the page and try again.")
-    queued = services.rate(candidate, **form.cleaned_data)
+    queued = say(candidate, **form.cleaned_data)
     if queued is not None and queued.pk != batch.pk:
         # The best or the last place was chosen, and that was all this batch was for.
         return HttpResponseClientRedirect(batch_url(queued)) if request.htmx else redirect(batch_url(queued))

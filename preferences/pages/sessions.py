@@ -12,11 +12,11 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_http_methods, require_safe
 
 from preferences.feedback.forms import BatchRatingsForm
-from preferences.models import Session
 from preferences.pages.batches import BatchView
 from preferences.pages.http import Request, owned_batch, owned_session, post_or_back, refuse, shown_batch
 from preferences.sessions import paging, redrawing, services, stopping
 from preferences.sessions.forms import ControlsForm, SessionForm
+from preferences.sessions.models import Session
 from preferences.tuning.selectors import last_search
 
 

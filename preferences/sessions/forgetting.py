@@ -5,8 +5,9 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from preferences.models import Search, Session
+from preferences.sessions.models import Session
 from preferences.tuning import services as tuning_services
+from preferences.tuning.models import Search
 
 SEARCH_ENDED = "What the learner goes by has changed: search again."
 

@@ -10,8 +10,8 @@ from django.forms.models import model_to_dict
 
 from generation import spaces
 from generation.types import ModelSpec
-from preferences.models import Session
 from preferences.sessions.controls import PROMPT_LIMIT, Controls, GenerationMode, Optimiser
+from preferences.sessions.models import Session
 from preferences.sessions.text import is_visible
 
 SMALLEST_SIDE = 64

@@ -2,36 +2,22 @@
 
 import uuid
 from collections.abc import Collection
-from typing import ClassVar, Self, TypeVar
+from functools import partial
+from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import CheckConstraint, OuterRef, Q, QuerySet, Subquery, UniqueConstraint
+from django.db.models.signals import pre_delete
+from django.dispatch import receiver
 
+from preferences.library.models import Float32Field, Picture
+from preferences.library.services import delete_files, delete_folder
 from preferences.sessions.controls import PROMPT_LIMIT, RANGES, Controls
 from preferences.sessions.text import is_visible
-
-Row = TypeVar("Row", bound=models.Model)
-
-
-class Visible(models.QuerySet[Row]):
-    """Rows that belong to somebody: every read for a page begins with `visible_to`."""
-
-    owner_path: ClassVar[str] = "owner"
-
-    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
-        return self.filter(**{self.owner_path: user.pk})
-
-
-class OfSession(Visible[Row]):
-    owner_path = "session__owner"
-
-
-class OfBatch(Visible[Row]):
-    owner_path = "batch__session__owner"
+from preferences.visible import OfBatch, OfSession, Visible
 
 
 class Session(Controls):
@@ -169,6 +155,10 @@ class Batch(Controls):
     def is_stopped(self) -> bool:
         return self.state == self.State.CANCELLED
 
+    def pictures(self) -> "QuerySet[Picture]":
+        """Those that its page shows, without their vectors."""
+        return Picture.objects.filter(candidate__in=self.shown().values("pk")).defer("vector")
+
     def newest_attempts(self) -> "QuerySet[Candidate]":
         """One candidate for each slot. However often they were drawn anew, no earlier attempt is read."""
         in_slot = Candidate.objects.filter(batch=OuterRef("batch"), slot=OuterRef("slot")).order_by("-attempt")
@@ -183,7 +173,7 @@ class Batch(Controls):
 
 
 class Candidate(models.Model):
-    """One picture of a batch. A slot that is drawn anew gets the next attempt; the rated row stays."""
+    """A place in a batch, and its picture once drawn. A slot drawn anew gets the next attempt; the row stays."""
 
     class State(models.TextChoices):
         PENDING = "pending", "Pending"
@@ -194,14 +184,13 @@ class Candidate(models.Model):
     slot = models.PositiveIntegerField()
     attempt = models.PositiveIntegerField(default=1)
     state = models.CharField(max_length=10, choices=State.choices, default=State.PENDING)
-    vector = models.BinaryField(null=True, help_text="The steering vector, float32, little-endian.")
-    alternatives = models.BinaryField(
-        null=True, help_text="Further vectors that are drawn for the slot, until the best of all is chosen: as above."
+    proposed = Float32Field(
+        null=True, help_text="The vectors that are drawn for the slot, one after the other, until the best is chosen."
     )
     score = models.FloatField(null=True, blank=True, help_text="What the learner expected of it.")
     distance = models.FloatField(null=True, blank=True, help_text="From the prompt's anchor.")
-    image = models.FileField(blank=True, max_length=255)
-    thumbnail = models.FileField(blank=True, max_length=255)
+    # Nothing happens: batch, candidates and pictures go in one transaction, a picture alone is refused at its end.
+    picture = models.OneToOneField(Picture, models.DO_NOTHING, null=True, related_name="candidate")
     preview = models.FileField(blank=True, max_length=255, help_text="How it looks by now, while it is drawn.")
     previewed_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
@@ -221,7 +210,7 @@ class Candidate(models.Model):
             CheckConstraint(name="candidate_slot_from_one", condition=Q(slot__gte=1, attempt__gte=1)),
             CheckConstraint(
                 name="candidate_ready_has_image",
-                condition=~Q(state="ready") | (~Q(image="") & Q(vector__isnull=False, drawn_at__isnull=False)),
+                condition=~Q(state="ready") | Q(picture__isnull=False, drawn_at__isnull=False),
             ),
         ]
         indexes = [
@@ -273,3 +262,14 @@ class OptimizerState(models.Model):
     def _percent(self, name: str) -> int | None:
         share = self.metrics.get(name)
         return None if share is None else round(100 * share)
+
+
+@receiver(pre_delete, sender=Batch)
+def _batch_goes(sender: type[Batch], instance: Batch, **_: Any) -> None:
+    """Its pictures go with it, and their files. Listening to candidates, Django would load each with its vectors."""
+    folder = f"batches/{instance.pk}"
+    names = Picture.objects.filter(candidate__batch=instance).values_list("image", "thumbnail")
+    elsewhere = {name for row in names for name in row if not name.startswith(f"{folder}/")}
+    Picture.objects.filter(candidate__batch=instance).only("pk").delete()
+    transaction.on_commit(partial(delete_files, elsewhere), robust=True)
+    transaction.on_commit(partial(delete_folder, folder), robust=True)

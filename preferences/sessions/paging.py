@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import Exists, OuterRef, Q, Subquery
 
-from preferences.models import Batch, Candidate, Session
+from preferences.sessions.models import Batch, Candidate, Session
 
 SESSIONS_SHOWN = 48
 # A link to the batch next to this one, and so many further: any of a thousand batches is a few clicks away.

@@ -6,8 +6,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from preferences.errors import NotAllowed
-from preferences.models import Batch, Candidate, Session
 from preferences.sessions.controls import Controls
+from preferences.sessions.models import Batch, Candidate, Session
 from preferences.sessions.services import queue
 
 
@@ -23,7 +23,7 @@ def retry_batch(batch: Batch) -> Batch:
     if not batch.is_active and (batch.has_ended_early or others.exists()):
         _let_draw(again)
         # Nobody has seen these: they may be drawn from other vectors, which do not fail.
-        others.update(state=Candidate.State.PENDING, error="", vector=None, alternatives=None, drawn_at=None)
+        others.update(state=Candidate.State.PENDING, error="", proposed=None, drawn_at=None)
         queue(batch, **_where(batch.session))
     return batch
 
@@ -39,7 +39,7 @@ def draw_again(candidate: Candidate) -> Batch:
     newest = batch.newest_attempts().filter(pk=candidate.pk)
     if not newest.exists():
         raise NotAllowed("Another picture has taken the place of this one: reload the page.")
-    if newest.filter(image="").exists():
+    if newest.filter(picture__isnull=True).exists():
         raise NotAllowed("This picture has never been drawn: wait for it, or try the failed ones of its batch again.")
     if newest.filter(state=Candidate.State.READY).exists():
         _let_draw(newest)

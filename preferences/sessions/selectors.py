@@ -2,11 +2,13 @@
 
 from django.db.models import Exists, OuterRef
 
-from preferences.models import Batch, Candidate, Session
+from preferences.sessions.models import Batch, Candidate, Session
 
 
 def pending_candidates(batch_id: int) -> list[Candidate]:
-    return list(Candidate.objects.filter(batch_id=batch_id, state=Candidate.State.PENDING).order_by("slot"))
+    """In the order of their slots; with its picture and vector, what is drawn once more."""
+    rows = Candidate.objects.filter(batch_id=batch_id, state=Candidate.State.PENDING).select_related("picture")
+    return list(rows.order_by("slot"))
 
 
 def last_started() -> Session | None:

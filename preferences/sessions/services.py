@@ -10,21 +10,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from preferences.errors import NotAllowed
-from preferences.feedback import counts
-from preferences.feedback.services import (
-    BAD,
-    GOOD,
-    add_ratings,
-    choose,
-    is_in_turn,
-    rated_ids,
-    refuse_unseen,
-    take_back,
-)
+from preferences.feedback import services as feedback
+from preferences.feedback.models import Rating
+from preferences.feedback.selectors import last_word, rated
+from preferences.feedback.services import BAD, GOOD
 from preferences.jobs.waking import DRAW_BATCH, wake_on_commit
 from preferences.library import files
-from preferences.models import Batch, Candidate, RatedCandidate, Rating, Session
+from preferences.sessions import counts
 from preferences.sessions.controls import Asking
+from preferences.sessions.models import Batch, Candidate, Session
 
 
 @transaction.atomic
@@ -61,20 +55,36 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
     following = Batch.objects.filter(session=session, number=number + 1).first()
     if following is None and batch.is_active:
         raise NotAllowed("This batch is still being drawn: wait for the last picture, then submit it.")
-    wanted = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
-    named = batch.candidates.filter(state=Candidate.State.READY, pk__in=wanted).only("image", "thumbnail")
-    if len(named) < len(wanted):
+    values = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
+    ready = batch.candidates.filter(state=Candidate.State.READY, pk__in=values)
+    named = list(ready.select_related("picture").defer("proposed", "picture__vector").annotate(said=last_word()))
+    if len(named) < len(values):
         raise NotAllowed("The form names pictures that are not in this batch: reload the page.")
     refuse_unseen(*named)
+    wanted = {one.picture_id: values[one.pk] for one in named if one.picture_id}
     if following is not None:  # from a page that did not know: what it says counts all the same
-        said = dict(named.annotate(said=counts.last_word()).values_list("pk", "said"))
-        add_ratings(session, {pk: v for pk, v in wanted.items() if said[pk] != v}, batch.finished_at)
+        known = {one.picture_id: one.said for one in named}
+        _say(batch, {pk: value for pk, value in wanted.items() if known[pk] != value})
         return following
     if session.unrated_is_bad and session.asking in (Asking.GOOD_BAD, Asking.STARS):
-        shown = files.seen(batch)
-        wanted = dict.fromkeys(shown - rated_ids(shown), BAD) | wanted
-    add_ratings(session, wanted, batch.finished_at)
+        shown = files.seen(batch.pictures())
+        wanted = dict.fromkeys(shown - rated(shown), BAD) | wanted
+    _say(batch, wanted)
     return _add_batch(session, number + 1)
+
+
+def _say(batch: Batch, values: Mapping[int, float]) -> None:
+    """That these pictures (ids) of a batch are good or bad."""
+    with counts.kept(batch.session_id, values):
+        asked = feedback.Asked(batch.session.owner_id, batch.session_id, batch.finished_at)
+        feedback.add_each(asked, Rating.Kind.GOOD_BAD, values)
+
+
+def refuse_unseen(*candidates: Candidate) -> None:
+    """Raises NotAllowed where a person cannot have seen one of these pictures."""
+    for candidate in candidates:
+        if candidate.picture and (problem := files.problem_of(candidate.picture)):
+            raise NotAllowed(f"{problem} What cannot be seen cannot be rated.")
 
 
 def _add_batch(session: Session, number: int) -> Batch:
@@ -103,62 +113,3 @@ def queue(batch: Batch, **changes: Any) -> None:
     )
     batch.refresh_from_db()
     wake_on_commit(DRAW_BATCH, batch.pk)
-
-
-@transaction.atomic
-def rate(
-    candidate: Candidate, value: str, form_token: uuid.UUID, page: uuid.UUID | None = None, turn: int = 0
-) -> Batch | None:
-    """Say one of Rating.WORDS of one picture, or “none” (take it back). What is said already is not said again.
-
-    With Form Submit off the rated slot is drawn anew, or after “best” and the last “next” the next batch: what to
-    enqueue is returned, otherwise None. The same form token twice is one event. A page with script numbers what it
-    says (`turn`): what arrives after something later from the same page is too late. Raises NotAllowed for a picture
-    that is not there.
-    """
-    batch = Batch.objects.select_for_update().get(pk=candidate.batch_id)
-    session = batch.session
-    if candidate.state != Candidate.State.READY:
-        raise NotAllowed("This picture is not there yet: rate it when it has been drawn.")
-    if page is not None and not is_in_turn(batch, candidate, value, page, turn):
-        return None
-    if value == "none":
-        take_back(candidate)
-        return None
-    refuse_unseen(candidate)
-    kind, number = Rating.WORDS[value]
-    said = {"kind": kind, "items__candidate": candidate.pk, "items__value": number}
-    sent = Rating.objects.filter(form_token=form_token).first()
-    if sent is not None:
-        if Rating.objects.filter(pk=sent.pk, **said).exists():
-            return None
-        form_token = uuid.uuid4()  # a page from before: its form was used, and says something else now
-    # With Form Submit off a word moves the newest batch on; in an old one it is just saved.
-    moves_on = not session.form_submit and not session.batches.filter(number__gt=batch.number).exists()
-    if kind in Rating.OF_ONE_AMONG_OTHERS:
-        is_complete = choose(session, batch, candidate, kind, form_token)
-        return submit_batch(session, batch.number, [], []) if is_complete and moves_on else None
-    words = RatedCandidate.objects.filter(counts.OF_ITSELF, candidate=candidate, rating__undone_at__isnull=True)
-    if words.order_by("-rating_id").values_list("rating__kind", "value").first() != (kind, number):
-        add_ratings(session, {candidate.pk: number}, candidate.drawn_at, kind, form_token)
-    if batch.has_ended_early or not moves_on:
-        return None
-    return _redraw(session, batch, candidate)
-
-
-def _redraw(session: Session, batch: Batch, candidate: Candidate) -> Batch | None:
-    """A new attempt in the slot of a voted picture, or in all unrated slots too with Regen All."""
-    newest = Candidate.objects.filter(batch=batch, slot=candidate.slot).order_by("-attempt")[:1].get()
-    if newest.pk != candidate.pk:
-        return None  # an older attempt was voted on again: its slot has its new picture already
-    slots = [(candidate.slot, candidate.attempt)]
-    if session.regenerate_all:
-        shown = list(batch.shown().only("slot", "attempt"))
-        rated = rated_ids(row.pk for row in shown) - {candidate.pk}
-        slots = [(row.slot, row.attempt) for row in shown if row.pk not in rated]
-    Candidate.objects.bulk_create(Candidate(batch=batch, slot=slot, attempt=n + 1) for slot, n in slots)
-    Batch.objects.filter(pk=batch.pk).update(**session.controls())
-    if batch.state != Batch.State.READY:
-        return None  # the worker that draws this batch will find the new attempts
-    queue(batch)
-    return batch

@@ -1,7 +1,7 @@
 """A person does not wait any longer: the drawing of a batch ends, and what was drawn stays."""
 
 from preferences.jobs import leases
-from preferences.models import Batch
+from preferences.sessions.models import Batch
 
 NOT_DRAWN = "Not drawn: this batch was stopped."
 

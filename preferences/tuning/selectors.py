@@ -1,6 +1,7 @@
 """Reads of searches."""
 
-from preferences.models import Search, Session
+from preferences.sessions.models import Session
+from preferences.tuning.models import Search
 
 
 def last_search(session: Session) -> Search | None:

@@ -8,8 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from preferences.jobs.waking import MAKE_TRIAL, wake_on_commit
-from preferences.models import Search, Session
+from preferences.sessions.models import Session
 from preferences.sessions.services import update_controls
+from preferences.tuning.models import Search
 
 SEARCH_SILENCE = timedelta(minutes=2)
 

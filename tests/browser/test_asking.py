@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from preferences.feedback import training_set
 from preferences.models import Rating, Session
+from preferences.sessions import training
 from tests.browser.conftest import eventually
 
 
@@ -22,7 +22,7 @@ def tile(page, number: int):
 
 
 def said() -> list[tuple]:
-    return [(one.kind, one.values) for one in training_set.training_set(Session.objects.get(), 256).said]
+    return [(one.kind, one.values) for one in training.training_set(Session.objects.get(), 256).said]
 
 
 @pytest.mark.parametrize(

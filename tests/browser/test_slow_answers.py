@@ -7,9 +7,8 @@ import pytest
 from playwright.sync_api import APIResponse, Page, Route, expect
 
 from preferences.drawing.run import draw_batch
-from preferences.feedback import training_set
 from preferences.models import Candidate, Rating, Session
-from preferences.sessions import services as session_services
+from preferences.sessions import rating, training
 from tests.browser.conftest import eventually
 from tests.factories import SessionFactory, rating_counts
 
@@ -133,7 +132,9 @@ def test_the_last_best_stands_however_slow_the_answers(page, drawn):
     slow.wait()
     slow.let_go()
     third = session.batches.get().candidates.get(slot=3)
-    best = Rating.objects.filter(undone_at__isnull=True, items__value__gt=0).values_list("items__candidate", flat=True)
+    best = Rating.objects.filter(undone_at__isnull=True, items__value__gt=0).values_list(
+        "items__picture__candidate", flat=True
+    )
     eventually(page, lambda: list(best.all()), [third.pk])
     settled(page)
     expect(page.locator("[aria-pressed=true]")).to_have_count(1)
@@ -226,7 +227,7 @@ def test_who_leaves_after_changing_back_loses_nothing(page, drawn):
     eventually(page, lambda: Candidate.objects.get(pk=tile.pk).heard_turn, 4)
     assert rating_counts(session) == (1, 0)
     # The first of the two, kept back until now, is heard too late.
-    session_services.rate(tile, "bad", uuid.uuid4(), Candidate.objects.get(pk=tile.pk).heard_page, 2)
+    rating.rate(tile, "bad", uuid.uuid4(), Candidate.objects.get(pk=tile.pk).heard_page, 2)
     assert rating_counts(session) == (1, 0)
 
 
@@ -307,7 +308,7 @@ def test_a_pair_that_nobody_has_seen_is_not_answered(page, drawn):
     expect(page.locator("form.pair")).to_have_attribute("data-seen", "")
     first.click()
     expect(page.get_by_role("status")).to_contain_text("2 answered")
-    assert [one.values for one in training_set.training_set(session, 256).said] == [(1.0, -1.0)] * 2
+    assert [one.values for one in training.training_set(session, 256).said] == [(1.0, -1.0)] * 2
 
 
 def test_an_answer_on_its_way_goes_along_with_next_batch(page, drawn):

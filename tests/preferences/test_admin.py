@@ -14,7 +14,8 @@ from django.urls import reverse
 
 from preferences.admin_lists import DEPTH
 from preferences.drawing.run import draw_batch
-from preferences.models import Batch, Candidate, Embedding, OptimizerState, Rating, Search, Session, Worker
+from preferences.models import Batch, Candidate, Descriptor, Embedding, OptimizerState, Rating, Search, Session, Worker
+from preferences.sessions import rating
 from preferences.sessions import services as session_services
 from tests.factories import SessionFactory, finish
 
@@ -41,8 +42,9 @@ def rated(batch) -> Batch:
     """A batch with a row in every table."""
     finish(batch)
     candidate = batch.candidates.first()
-    session_services.rate(candidate, "good", uuid.uuid4())
-    Embedding.objects.create(candidate=candidate, encoder="test", vector=[0.0, 1.0])
+    rating.rate(candidate, "good", uuid.uuid4())
+    Embedding.objects.create(picture=candidate.picture, encoder="test", vector=[0.0, 1.0])
+    Descriptor.objects.create(picture=candidate.picture, name="detail", vector=[0.0, 1.0])
     OptimizerState.objects.create(batch=batch, value_model="ridge", rng_state={})
     Search.objects.create(session=batch.session)
     Worker.objects.create(name="gpu@here", seen_at=batch.finished_at)
@@ -139,7 +141,7 @@ def test_a_rating_during_a_change_in_the_admin_is_counted(client, rated, monkeyp
     session, saved = rated.session, session_services.update_controls
 
     def rate_first(*args):
-        session_services.rate(rated.candidates.last(), "bad", uuid.uuid4())
+        rating.rate(rated.candidates.last(), "bad", uuid.uuid4())
         saved(*args)
 
     monkeypatch.setattr(session_services, "update_controls", rate_first)
@@ -159,7 +161,7 @@ def test_files_go_with_their_session(client, rated, how, user):
     batch = finish(other.batches.get())
     Session.objects.filter(pk=other.pk).update(owner=User.objects.create(username="other"))
     kept = {Path(default_storage.path(name)) for name in batch.candidates.values_list("image", flat=True)}
-    default_storage.delete(rated.candidates.first().image.name)  # one that is missing is no error
+    default_storage.delete(rated.candidates.first().picture.image.name)  # one that is missing is no error
     asked = {"post": "yes"}
     if how == "page":
         page = client.get(address("session", "delete", session.pk))
@@ -222,7 +224,7 @@ def test_a_batch_page_shows_its_candidates(client, rated):
 
 
 def test_the_rating_page_shows_what_was_said_of_which(client, rated):
-    session_services.rate(rated.candidates.last(), "best", uuid.uuid4())
+    rating.rate(rated.candidates.last(), "best", uuid.uuid4())
     page = client.get(address("rating", "change", Rating.objects.first().pk)).content.decode()
     assert page.count('<img src="/candidates/') == 4
     assert page.count("> -1") == 3  # and the best +1

@@ -8,9 +8,9 @@ from PIL import Image
 
 from generation import registry, spaces
 from preferences.drawing.run import draw_batch
-from preferences.feedback import services as feedback_services
 from preferences.learning.evidence import NOTHING_LIKED
 from preferences.models import Batch, Session
+from preferences.sessions import rating
 from preferences.sessions import services as session_services
 from tests.factories import SessionFactory
 
@@ -23,7 +23,7 @@ def draw(batch: Batch, manager) -> np.ndarray:
     draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
     assert batch.state == Batch.State.READY, batch.error
-    return np.stack([np.asarray(Image.open(one.image).convert("RGB"), float) for one in batch.candidates.all()])
+    return np.stack([np.asarray(Image.open(one.picture.image).convert("RGB"), float) for one in batch.candidates.all()])
 
 
 def difference(pictures: np.ndarray) -> float:
@@ -69,18 +69,18 @@ def test_the_page_says_so_and_advises(client, manager, asking):
     one, two, three, four = batch.candidates.all()
     if asking == "pairs":
         for first, second in ((one, two), (three, four)):
-            feedback_services.compare(batch, first.pk, second.pk, "both_bad", uuid.uuid4())
+            rating.compare(batch, first.pk, second.pk, "both_bad", uuid.uuid4())
     else:
         for candidate in (one, two, three, four):
-            session_services.rate(candidate, "bad" if asking == "good_bad" else "2", uuid.uuid4())
+            rating.rate(candidate, "bad" if asking == "good_bad" else "2", uuid.uuid4())
     second = session_services.submit_batch(session, 1, [], [])
     assert draw(second, manager).shape[0] == 4
     assert second.optimizer_states.get().reason == NOTHING_LIKED
-    assert set(second.candidates.values_list("alternatives", flat=True)) == {None}
+    assert set(second.candidates.values_list("proposed", flat=True)) == {None}
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert "Nothing you have seen before was good, so these pictures are more different." in page
     assert 'href="#controls-form"' in page
-    session_services.rate(second.candidates.first(), "good", uuid.uuid4())
+    rating.rate(second.candidates.first(), "good", uuid.uuid4())
     draw(session_services.submit_batch(session, 2, [], []), manager)
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert "so these pictures are more different" not in page

@@ -10,11 +10,11 @@ from PIL import Image
 
 from generation.descriptors import describe
 from generation.errors import ModelUnavailable, OutOfMemory
-from preferences.drawing import choose, run
+from preferences.drawing import choose, keep, run
 from preferences.drawing.run import draw_batch
 from preferences.feedback import training_set
-from preferences.jobs import leases
-from preferences.models import Batch, Candidate, Embedding, Rating
+from preferences.models import Batch, Candidate, Descriptor, Embedding, Picture, Rating
+from preferences.sessions import training
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +38,7 @@ def draw(batch: Batch, manager) -> list[Candidate]:
 
 
 def liked(batch: Batch, settings) -> choose.Liked | None:
-    known = training_set.training_set(batch.session, 256)
+    known = training.training_set(batch.session, 256)
     return choose.liked(batch, settings.IPO_MODELS["tiny"], known)
 
 
@@ -59,7 +59,7 @@ def drawn(monkeypatch, manager):
 
 def test_every_picture_is_looked_at(client, manager):
     session = rated_session(client, manager)
-    known = training_set.training_set(session, 256)
+    known = training.training_set(session, 256)
     seen = training_set.seen(known)
     assert np.array_equal(seen.X, known.X)
     assert {view: rows.shape for view, rows in seen.looks.items()} == {
@@ -69,22 +69,22 @@ def test_every_picture_is_looked_at(client, manager):
         "detail": (4, 64),
         "highlights": (4, 28),
     }
-    picture = np.asarray(Image.open(Candidate.objects.get(pk=known.candidates[2]).image))
+    picture = np.asarray(Image.open(Picture.objects.get(pk=known.pictures[2]).image))
     assert np.allclose(seen.looks["colours"][2], describe([picture])["colours"][0], atol=1e-6)
     assert [judgment.good for judgment in seen.judgments] == [True, True, False, False]
 
 
 def test_learned_from_are_those_that_were_seen_in_every_view(client, manager):
     session = rated_session(client, manager)
-    known = training_set.training_set(session, 256)
-    Embedding.objects.filter(candidate=known.candidates[1], encoder="pocket-siglip").delete()
+    known = training.training_set(session, 256)
+    Embedding.objects.filter(picture=known.pictures[1], encoder="pocket-siglip").delete()
     seen = training_set.seen(known)
     assert np.array_equal(seen.X, known.X[[0, 2, 3]])
     assert [(said.row, said.good) for said in seen.judgments] == [(0, True), (1, False), (2, False)]
     Embedding.objects.filter(encoder="pocket-siglip").delete()
     assert set(training_set.seen(known).looks) == {"colours", "balance", "detail", "highlights"}
     assert len(training_set.seen(known).X) == 4
-    Embedding.objects.all().delete()
+    Descriptor.objects.all().delete()
     assert training_set.seen(known).looks == {}
 
 
@@ -99,28 +99,29 @@ def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
     assert len(drawn) == 3 * 4
     for number, candidate in enumerate(candidates):
         tried = drawn[3 * number : 3 * number + 3]
-        looks = {seen.encoder: np.asarray(seen.vector)[None] for seen in candidate.embeddings.all()}
+        looks = {seen.encoder: np.asarray(seen.vector)[None] for seen in candidate.picture.embeddings.all()}
+        looks |= {seen.name: seen.vector[None] for seen in candidate.picture.descriptors.all()}
         assert candidate.score == pytest.approx(float(model.worth(looks)[0]), abs=1e-4)
-        assert any(np.array_equal(np.frombuffer(bytes(candidate.vector), "<f4"), vector) for vector in tried)
+        assert any(np.array_equal(candidate.picture.vector, vector) for vector in tried)
         request = replace(run._request(batch), vectors=np.stack(tried)[:2])
         pictures = manager.generate(settings.IPO_MODELS["tiny"], request)
         eye = choose.Eye(settings.IPO_MODELS["tiny"], manager)
         others = model.worth(eye.look([picture.pixels for picture in pictures]))
         assert candidate.score >= others.max() - 1e-4
-        assert candidate.alternatives is None
+        assert candidate.proposed is None
 
 
 def test_killed_while_drawing_the_same_vectors_are_drawn_again(client, manager, drawn, monkeypatch):
     session = rated_session(client, manager)
     batch = session.batches.get(number=2)
-    monkeypatch.setattr(leases, "finish_candidates", lambda *arguments: False)
+    monkeypatch.setattr(keep, "finish", lambda *arguments: False)
     del drawn[:]
     draw_batch(batch.pk, manager, "gpu@killed")
     first = [vector.tobytes() for vector in drawn[:3]]
     monkeypatch.undo()
     Batch.objects.filter(pk=batch.pk).update(lease_expires_at="2000-01-01T00:00Z")
     candidate = draw(batch, manager)[0]
-    assert bytes(candidate.vector) in first
+    assert candidate.picture.vector.tobytes() in first
 
 
 @pytest.mark.parametrize("value_model", ["gaussian", "ridge", "xgboost"])
@@ -157,7 +158,7 @@ def test_whatever_fails_in_the_encoder_costs_only_the_choosing(
     draw(session.batches.get(number=2), manager)
     assert len(drawn) == 3 * 4
     assert len(asked) == 2  # once a batch, not once a picture: to look for weights in vain takes long
-    assert Embedding.objects.filter(encoder="detail").count() == 2 * 4
+    assert Descriptor.objects.filter(name="detail").count() == 2 * 4
     assert not Embedding.objects.filter(encoder="pocket-siglip").exists()
     assert "Traceback" in caplog.text
     assert str(error) in caplog.text

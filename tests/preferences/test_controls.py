@@ -6,9 +6,9 @@ from dataclasses import fields, replace
 import pytest
 from django.conf import settings
 
-from preferences.feedback import training_set
 from preferences.learning.config import LearningConfig
 from preferences.learning.search import SPACE
+from preferences.sessions import training
 from preferences.sessions.controls import RANGES, Controls
 from tests.factories import SessionFactory, start_form
 
@@ -29,13 +29,13 @@ def test_what_is_searched_are_controls():
 
 @pytest.mark.django_db
 def test_the_learner_gets_each_control_as_it_is(session):
-    usual = training_set.config(session)
+    usual = training.config(session)
     assert "momentum" in SAME_NAME
     assert set(SPACE) <= SAME_NAME
     for name in SAME_NAME:
         low, high = RANGES[name]
         other = type(getattr(session, name))((low + high) / 2)
-        changed = training_set.config(SessionFactory(**{name: other}))
+        changed = training.config(SessionFactory(**{name: other}))
         assert changed == replace(usual, **{name: other}), name
 
 

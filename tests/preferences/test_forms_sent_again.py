@@ -10,6 +10,7 @@ from django.utils import timezone
 from preferences.drawing.run import draw_batch
 from preferences.models import Batch, Candidate, Rating, Session
 from preferences.pages import batches
+from preferences.sessions import rating
 from preferences.sessions import services as session_services
 from tests.factories import SessionFactory, local_user, rating_counts, start_form
 
@@ -70,9 +71,9 @@ def test_the_best_that_was_chosen_earlier_and_arrives_later_is_too_late(client, 
     one, two, *_ = session.batches.get().candidates.all()
     page = uuid.uuid4()
     for candidate, turn in ((two, 2), (one, 1)):
-        session_services.rate(candidate, "best", uuid.uuid4(), page, turn)
+        rating.rate(candidate, "best", uuid.uuid4(), page, turn)
     best = Rating.objects.filter(undone_at__isnull=True, items__value__gt=0)
-    assert list(best.values_list("items__candidate", flat=True)) == [two.pk]
+    assert list(best.values_list("items__picture__candidate", flat=True)) == [two.pk]
 
 
 def test_a_poll_brings_the_counts_too(client, manager, session):
@@ -104,7 +105,7 @@ def test_choosing_in_an_old_batch_leads_nowhere_else(client, manager, asking, wo
     old = session.batches.get()
     session_services.submit_batch(session, 1, [], [])
     for candidate, word in zip(old.candidates.all(), words, strict=False):
-        assert session_services.rate(candidate, word, uuid.uuid4()) is None
+        assert rating.rate(candidate, word, uuid.uuid4()) is None
     assert Rating.objects.count() == len(words)
 
 

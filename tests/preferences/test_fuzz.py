@@ -28,10 +28,10 @@ from django.utils import timezone
 
 from preferences.drawing.run import draw_batch
 from preferences.feedback import forms as feedback_forms
-from preferences.feedback import services as feedback_services
 from preferences.jobs import leases
 from preferences.models import Batch, Candidate, Rating, Session, Worker
 from preferences.sessions import forms as session_forms
+from preferences.sessions import rating
 from preferences.sessions import services as session_services
 from preferences.tuning import services as tuning_services
 from tests.factories import SessionFactory, start_form
@@ -101,7 +101,7 @@ def known(manager, settings) -> Known:
     first = ready.batches.get()
     draw_batch(first.pk, manager, "gpu@a")
     for candidate, word in zip(first.candidates.order_by("slot"), ("good", "bad", "5", "none"), strict=True):
-        session_services.rate(candidate, word, uuid.uuid4())
+        rating.rate(candidate, word, uuid.uuid4())
     running = session_services.submit_batch(ready, 1, [], [])
     leases.claim_batch(running.pk, "gpu@a")
     tuning_services.start_search(ready)
@@ -109,7 +109,7 @@ def known(manager, settings) -> Known:
     pairs = SessionFactory(asking="pairs", space="pooled_embed")
     draw_batch(pairs.batches.get().pk, manager, "gpu@a")
     one, two = pairs.batches.get().candidates.order_by("slot")[:2]
-    feedback_services.compare(pairs.batches.get(), one.pk, two.pk, "first", uuid.uuid4())
+    rating.compare(pairs.batches.get(), one.pk, two.pk, "first", uuid.uuid4())
 
     without_files = SessionFactory(form_submit=False, asking="ranking")
     draw_batch(without_files.batches.get().pk, manager, "gpu@a")

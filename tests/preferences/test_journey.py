@@ -10,9 +10,9 @@ from PIL import Image
 
 from generation import spaces
 from preferences.drawing.run import draw_batch
-from preferences.feedback import training_set
 from preferences.learning.value_models import VALUE_MODELS
-from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Session
+from preferences.models import Batch, Candidate, OptimizerState, RatedPicture, Rating, Session
+from preferences.sessions import rating, training
 from preferences.sessions import services as session_services
 from tests.factories import SessionFactory, rating_counts, start_form
 
@@ -62,10 +62,10 @@ def test_the_next_batch_follows_the_ratings(manager):
     session = SessionFactory(value_model="gaussian")
     first = draw(session.batches.get(), manager)
     for candidate in first.candidates.all()[:2]:
-        session_services.rate(candidate, "good", uuid.uuid4())
-    goods = [np.frombuffer(row.vector, "<f4") for row in first.candidates.all()[:2]]
+        rating.rate(candidate, "good", uuid.uuid4())
+    goods = [row.picture.vector for row in first.candidates.all()[:2]]
     second = draw(session_services.submit_batch(session, 1, [], []), manager)
-    vectors = [np.frombuffer(row.vector, "<f4") for row in second.candidates.all()]
+    vectors = [row.picture.vector for row in second.candidates.all()]
     cosines = [v @ g / np.linalg.norm(v) / np.linalg.norm(g) for v in vectors for g in goods]
     assert min(cosines) > 0.3  # 256 dimensions: chance has a standard deviation of 0.06
     assert len({v.tobytes() for v in vectors}) == 4
@@ -94,7 +94,7 @@ def test_whole_batch_by_form(client, manager, session):
     batch = draw(session.batches.get(), manager)
     ids = [candidate.pk for candidate in batch.candidates.all()]
     client.post(f"/s/{session.pk}/1/submit", {"good": ids[:2], "bad": [ids[3]]})
-    said = dict(RatedCandidate.objects.values_list("candidate_id", "value"))
+    said = dict(RatedPicture.objects.values_list("picture__candidate", "value"))
     assert said == {ids[0]: 1, ids[1]: 1, ids[3]: -1}
     assert session.batches.count() == 2
 
@@ -170,7 +170,7 @@ def test_same_steering_draws_the_same_picture(manager):
         session = SessionFactory(inference_batch=size)
         Session.objects.filter(pk=session.pk).update(seed=7)
         batch = draw(Batch.objects.get(session=session), manager)
-        files = [Image.open(candidate.image.open()) for candidate in batch.candidates.all()]
+        files = [Image.open(candidate.picture.image.open()) for candidate in batch.candidates.all()]
         pictures.append(np.stack([np.asarray(file, int) for file in files]))
     assert np.abs(pictures[0] - pictures[1]).max() <= 2
 
@@ -208,7 +208,7 @@ def test_trees_go_on_from_the_last_batch_and_old_parameters_are_let_go(manager):
     session = SessionFactory(value_model="xgboost", xgboost_trees=5, optim_steps=3)
     batch = draw(session.batches.get(), manager)
     for number, value in enumerate(["good", "bad"] * 3, start=1):
-        session_services.rate(batch.candidates.all()[(number - 1) % 4], value, uuid.uuid4())
+        rating.rate(batch.candidates.all()[(number - 1) % 4], value, uuid.uuid4())
     trees = []
     for number in (1, 2):
         draw(session_services.submit_batch(session, number, [], []), manager)
@@ -229,7 +229,7 @@ def test_stars(client, manager):
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count('aria-pressed="true"') == 3
     assert 'aria-label="5 stars"' in page
-    said = training_set.training_set(session, 256).said
+    said = training.training_set(session, 256).said
     assert [(s.kind, s.values) for s in said] == [("stars", (1.0,)), ("stars", (0.0,)), ("stars", (-1.0,))]
     draw(session_services.submit_batch(session, 1, [], []), manager)
     assert OptimizerState.objects.get(batch__number=2).metrics["rows"] == 3
@@ -243,14 +243,14 @@ def test_the_best_of_the_batch(client, manager):
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count('aria-pressed="true"') == 1
     assert rating_counts(session) == (1, 0)
-    (said,) = training_set.training_set(session, 256).said
+    (said,) = training.training_set(session, 256).said
     rows = list(Candidate.objects.filter(pk__in=[one.pk, two.pk, three.pk, four.pk]).order_by("pk"))
     assert rows[said.rows[0]] == two
     assert len(said.rows) == 4
     rate(client, one, "none")  # nothing was said of it by itself
-    assert len(training_set.training_set(session, 256).said) == 1
+    assert len(training.training_set(session, 256).said) == 1
     rate(client, two, "none")
-    assert training_set.training_set(session, 256).said == ()
+    assert training.training_set(session, 256).said == ()
 
 
 def test_without_form_submit_the_best_one_leads_to_the_next_batch(client, manager):
@@ -275,7 +275,7 @@ def test_a_change_of_the_way_of_asking_loses_nothing(client, manager):
     rate(client, two, "4")
     session_services.update_controls(session, {"asking": "best"})
     rate(client, two, "best")
-    kinds = [said.kind for said in training_set.training_set(session, 256).said]
+    kinds = [said.kind for said in training.training_set(session, 256).said]
     assert kinds == ["good_bad", "stars", "best"]
     draw(session_services.submit_batch(session, 1, [], []), manager)
     assert OptimizerState.objects.get(batch__number=2).metrics["rows"] == 4

@@ -7,6 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from preferences.drawing import keep
 from preferences.drawing.run import draw_batch
 from preferences.jobs import leases
 from preferences.models import Batch, Candidate
@@ -24,7 +25,7 @@ def test_an_expired_lease_can_be_taken_and_the_loser_writes_nothing(batch):
     Batch.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     second = leases.claim_batch(batch.pk, "gpu@b")
     assert not leases.renew_lease(first)
-    assert not leases.finish_candidates(first, [leases.Drawn(batch.candidates.first(), error="late")])
+    assert not keep.finish(first, batch, [keep.Drawn(batch.candidates.first(), error="late")])
     leases.fail_batch(first, "late")
     assert leases.renew_lease(second)
     assert batch.candidates.filter(state=Candidate.State.PENDING).count() == 4
@@ -51,10 +52,10 @@ def test_a_worker_that_starts_again_gives_back_what_it_held(batch):
 def test_a_takeover_draws_what_was_proposed(batch, manager, killed_while_drawing):
     """Killed after the proposal: the vectors are kept, and the learner is not asked again."""
     killed_while_drawing(batch, "gpu@a")
-    proposed = [bytes(row.vector) for row in batch.candidates.all()]
+    proposed = [row.proposed.tobytes() for row in batch.candidates.all()]
     leases.release_leases_of("gpu@a")
     draw_batch(batch.pk, manager, "gpu@a")
-    assert [bytes(row.vector) for row in batch.candidates.all()] == proposed
+    assert [row.picture.vector.tobytes() for row in batch.candidates.all()] == proposed
     assert batch.optimizer_states.count() == 1
     assert batch.candidates.filter(state=Candidate.State.READY).count() == 4
 
@@ -100,6 +101,6 @@ def test_the_database_itself_refuses_nonsense(batch):
 
 def test_vectors_are_float32_of_the_space(batch, manager):
     draw_batch(batch.pk, manager, "gpu@a")
-    vectors = np.stack([np.frombuffer(row.vector, "<f4") for row in batch.candidates.all()])
+    vectors = np.stack([row.picture.vector for row in batch.candidates.all()])
     assert vectors.shape == (4, 4 * 8 * 8)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 16, rtol=1e-5)

@@ -6,10 +6,11 @@ import uuid
 import pytest
 
 from preferences.drawing.run import draw_batch
-from preferences.feedback import pairs, training_set
 from preferences.learning.feedback import Choice, Label, Tie
 from preferences.models import Batch, OptimizerState, Rating
+from preferences.pages import pairs
 from preferences.sessions import services as session_services
+from preferences.sessions import training
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +46,7 @@ def test_neighbours_and_then_those_that_were_preferred(client, batch):
 def test_what_the_learner_hears(client, batch, manager):
     answer(client, batch, "first")
     answer(client, batch, "both_bad")
-    judgments = training_set.training_set(batch.session, 256).judgments
+    judgments = training.training_set(batch.session, 256).judgments
     assert judgments == (Choice(0, (1,), 1), Label(2, False, 1), Label(3, False, 1))
     following = session_services.submit_batch(batch.session, 1, [], [])
     draw_batch(following.pk, manager, "gpu@test")
@@ -56,7 +57,7 @@ def test_what_the_learner_hears(client, batch, manager):
 def test_ties_are_heard_and_skipped_pairs_are_not(client, batch):
     answer(client, batch, "skip")
     answer(client, batch, "tie")
-    assert training_set.training_set(batch.session, 256).judgments == (Tie(0, 1, 1),)
+    assert training.training_set(batch.session, 256).judgments == (Tie(0, 1, 1),)
     assert pairs.next_pair(batch)[0] is None  # of the skipped two neither goes on
 
 
@@ -67,7 +68,7 @@ def test_undo_shows_the_pair_again(client, batch):
     assert Rating.objects.count() == 2  # an undone answer keeps its row
     for _ in range(3):
         client.post(f"/s/{batch.session_id}/1/pairs/undo")
-    assert training_set.training_set(batch.session, 256).said == ()
+    assert training.training_set(batch.session, 256).said == ()
 
 
 def test_the_same_answer_twice_is_one(client, batch):
@@ -87,9 +88,7 @@ def test_of_the_same_pair_the_last_word_stands(client, batch):
     client.post(f"/s/{batch.session_id}/1/pairs", swapped | {"answer": "tie", "form_token": str(uuid.uuid4())})
     following, answered = pairs.next_pair(batch)
     assert (answered, following.answered, following.total) == (1, 1, 3)
-    assert [(one.kind, one.values) for one in training_set.training_set(batch.session, 256).said] == [
-        ("pair", (0.0, 0.0))
-    ]
+    assert [(one.kind, one.values) for one in training.training_set(batch.session, 256).said] == [("pair", (0.0, 0.0))]
     assert Rating.objects.count() == 5  # the earlier ones keep their rows
 
 
@@ -98,8 +97,8 @@ def test_another_answer_from_a_page_that_was_used_is_heard(client, batch):
     form = {"first": pair.first.pk, "second": pair.second.pk, "form_token": str(pair.form_token)}
     for said in ("first", "second"):
         assert client.post(f"/s/{batch.session_id}/1/pairs", form | {"answer": said}).status_code == 302
-    assert len(training_set.training_set(batch.session, 256).said) == 1
-    assert Rating.objects.get(undone_at__isnull=True).items.get(value=1).candidate_id == pair.second.pk
+    assert len(training.training_set(batch.session, 256).said) == 1
+    assert Rating.objects.get(undone_at__isnull=True).items.get(value=1).picture.candidate == pair.second
 
 
 def test_wrong_answers_are_refused(client, batch, manager):

@@ -5,10 +5,10 @@ import uuid
 import pytest
 
 from preferences.drawing.run import draw_batch
-from preferences.feedback import training_set
 from preferences.learning.feedback import Choice
 from preferences.models import Batch
 from preferences.pages import batches
+from preferences.sessions import rating, training
 from preferences.sessions import services as session_services
 from tests.factories import SessionFactory, rating_counts
 
@@ -24,7 +24,7 @@ def batch(manager) -> Batch:
 
 
 def say(batch: Batch, slot: int, word: str = "next") -> Batch | None:
-    return session_services.rate(batch.candidates.get(slot=slot), word, uuid.uuid4())
+    return rating.rate(batch.candidates.get(slot=slot), word, uuid.uuid4())
 
 
 def places(batch: Batch) -> list[int]:
@@ -32,7 +32,7 @@ def places(batch: Batch) -> list[int]:
 
 
 def heard(batch: Batch) -> list:
-    return list(training_set.training_set(batch.session, 256).judgments)
+    return list(training.training_set(batch.session, 256).judgments)
 
 
 def test_each_pick_is_the_best_of_those_left(batch):

@@ -15,11 +15,10 @@ from generation.pipelines import base
 from generation.types import Picture
 from preferences.drawing.run import draw_batch
 from preferences.errors import NotAllowed
-from preferences.feedback import pairs, training_set
-from preferences.feedback import services as feedback_services
 from preferences.jobs import leases
-from preferences.models import Batch, Candidate, RatedCandidate, Rating
-from preferences.sessions import redrawing
+from preferences.models import Batch, Candidate, RatedPicture, Rating
+from preferences.pages import pairs
+from preferences.sessions import rating, redrawing, training
 from preferences.sessions import services as session_services
 from tests.factories import SessionFactory, rating_counts
 
@@ -57,7 +56,7 @@ def first(batch: Batch) -> Candidate:
 
 
 def vectors(batch: Batch) -> list[bytes]:
-    return [bytes(one.vector) for one in batch.newest_attempts().order_by("slot")]
+    return [one.picture.vector.tobytes() for one in batch.newest_attempts().order_by("slot")]
 
 
 def page_of(client, batch: Batch) -> str:
@@ -78,7 +77,7 @@ def again(client, candidate: Candidate):
 
 def lose(*candidates: Candidate) -> None:
     for candidate in candidates:
-        Path(candidate.thumbnail.path).unlink()
+        Path(candidate.picture.thumbnail.path).unlink()
 
 
 # --- nothing, or not all, could be drawn ------------------------------------------------------------------
@@ -193,22 +192,22 @@ def test_what_cannot_be_seen_is_not_rated_in_any_way(client, drawn, manager):
     lose(one, two)
     for word in Rating.WORDS:
         with pytest.raises(NotAllowed, match=MISSING):
-            session_services.rate(one, word, uuid.uuid4())
+            rating.rate(one, word, uuid.uuid4())
     with pytest.raises(NotAllowed, match=MISSING):
-        feedback_services.compare(drawn, two.pk, three.pk, "first", uuid.uuid4())
+        rating.compare(drawn, two.pk, three.pk, "first", uuid.uuid4())
     pair, _ = pairs.next_pair(drawn)
     assert (pair.first, pair.second, pair.total) == (three, four, 1)
     with pytest.raises(NotAllowed, match=MISSING):
         session_services.submit_batch(drawn.session, 1, [two.pk], [])
     say(client, one, "none")  # what was said before can be taken back
-    session_services.rate(three, "best", uuid.uuid4())
+    rating.rate(three, "best", uuid.uuid4())
     assert set(Rating.objects.get(kind="best").items.values_list("candidate", "value")) == {
         (three.pk, 1),
         (four.pk, -1),
     }
     drawn.session.unrated_is_bad = True
     session_services.submit_batch(drawn.session, 1, [], [])
-    bad = RatedCandidate.objects.filter(rating__kind="good_bad", rating__undone_at=None, value=-1)
+    bad = RatedPicture.objects.filter(rating__kind="good_bad", rating__undone_at=None, value=-1)
     assert not bad.filter(candidate__in=[one, two]).exists()
 
 
@@ -229,22 +228,21 @@ def test_the_same_picture_into_the_same_place(client, manager, space):
     batch = draw(SessionFactory(space=space, noise_seed=7, inference_batch=1).batches.get(), manager)
     candidate = first(batch)
     say(client, candidate, "good")
-    session_services.update_controls(
-        batch.session, {"noise_seed": 8, "diff_steps": 5}
-    )  # of the next batch, not of this one
-    before = np.asarray(Image.open(candidate.image.path))
+    # Of the next batch, not of this one.
+    session_services.update_controls(batch.session, {"noise_seed": 8, "diff_steps": 5})
+    before = np.asarray(Image.open(candidate.picture.image.path))
     address = re.search(r'src="(/candidates/\d+/thumbnail[^"]*)"', tile_of(page_of(client, batch), 1)).group(1)
     lose(candidate)
-    Path(candidate.image.path).unlink()
+    Path(candidate.picture.image.path).unlink()
     answer = again(client, candidate)
     assert answer.url == f"/s/{batch.session_id}/1/#tile-1"
     assert 'aria-busy="true"' in tile_of(page_of(client, batch), 1)
     draw(batch, manager)
     assert batch.state == Batch.State.READY
     now = first(batch)
-    assert bytes(now.vector) == bytes(candidate.vector)
-    assert (now.pk, now.attempt, now.score, now.image) == (candidate.pk, 1, candidate.score, candidate.image)
-    np.testing.assert_array_equal(np.asarray(Image.open(now.image.path)), before)
+    assert now.picture.vector.tobytes() == candidate.picture.vector.tobytes()
+    assert (now.pk, now.attempt, now.score, now.picture) == (candidate.pk, 1, candidate.score, candidate.picture)
+    np.testing.assert_array_equal(np.asarray(Image.open(now.picture.image.path)), before)
     tile = tile_of(page_of(client, batch), 1)
     assert 'value="good" data-rating="good" aria-pressed="true"' in tile
     renewed = re.search(r'src="(/candidates/\d+/thumbnail[^"]*)"', tile).group(1)
@@ -271,11 +269,11 @@ def test_killed_while_it_is_drawn_again(client, drawn, manager, killed_while_dra
     say(client, candidate, "good")
     again(client, candidate)
     killed_while_drawing(drawn, "gpu@test")
-    assert len(training_set.training_set(drawn.session, 256).X) == 1  # what was said stands meanwhile
+    assert len(training.training_set(drawn.session, 256).X) == 1  # what was said stands meanwhile
     assert leases.release_leases_of("gpu@test") == [drawn.pk]
     draw(drawn, manager)
     assert (drawn.state, first(drawn).state) == (Batch.State.READY, Candidate.State.READY)
-    assert bytes(first(drawn).vector) == bytes(candidate.vector)
+    assert first(drawn).picture.vector.tobytes() == candidate.picture.vector.tobytes()
 
 
 def test_while_its_batch_is_drawn_it_is_drawn_along(client, batch, manager, failing):
@@ -348,5 +346,5 @@ def test_what_cannot_be_drawn_again_stays_what_it_was(client, drawn, manager, fa
     client.post(f"/s/{drawn.session_id}/1/retry") if whole_batch else again(client, candidate)
     draw(drawn, manager)
     assert drawn.state == Batch.State.READY
-    assert (first(drawn).error, bytes(first(drawn).vector)) == ("", bytes(candidate.vector))
+    assert (first(drawn).error, first(drawn).picture.vector.tobytes()) == ("", candidate.picture.vector.tobytes())
     assert "could not be drawn again" not in page_of(client, drawn)

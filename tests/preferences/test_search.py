@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from preferences.drawing.run import draw_batch
 from preferences.models import Search, Session
-from preferences.sessions import forgetting
+from preferences.sessions import forgetting, rating
 from preferences.sessions import services as session_services
 from preferences.tuning import selectors as tuning_selectors
 from preferences.tuning import services as tuning_services
@@ -30,7 +30,7 @@ def rated(manager) -> Session:
         batch = session.batches.get(number=number)
         draw_batch(batch.pk, manager, "gpu@test")
         for candidate in batch.candidates.all()[number == 1 :]:
-            session_services.rate(candidate, "good" if candidate.slot % 2 else "bad", uuid.uuid4())
+            rating.rate(candidate, "good" if candidate.slot % 2 else "bad", uuid.uuid4())
         session_services.submit_batch(session, number, [], [])
     return session
 
@@ -55,7 +55,7 @@ def test_the_session_takes_the_best_settings(rated):
 def test_ratings_that_come_later_do_not_count(rated):
     search = small(rated)
     trials.make_trial(search.pk)
-    session_services.rate(rated.batches.get(number=1).candidates.first(), "bad", uuid.uuid4())
+    rating.rate(rated.batches.get(number=1).candidates.first(), "bad", uuid.uuid4())
     Search.objects.filter(pk=search.pk).update(trials=[])
     before = Search.objects.get(pk=search.pk)
     trials.make_trial(search.pk)

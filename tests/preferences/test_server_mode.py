@@ -30,7 +30,9 @@ def drawn(session: Session, manager: ModelManager) -> np.ndarray:
     draw_batch(batch.pk, manager, "gpu@a")
     batch.refresh_from_db()
     assert batch.state == Batch.State.READY, batch.error
-    return np.stack([np.asarray(Image.open(io.BytesIO(one.image.read()))) for one in batch.candidates.order_by("slot")])
+    return np.stack(
+        [np.asarray(Image.open(io.BytesIO(one.picture.image.read()))) for one in batch.candidates.order_by("slot")]
+    )
 
 
 def test_a_server_draws_what_this_machine_would(user, manager, knows_token, generation_server):

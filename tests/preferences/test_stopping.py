@@ -15,9 +15,8 @@ from preferences import tasks
 from preferences.drawing.run import draw_batch
 from preferences.jobs import leases
 from preferences.models import Batch, Candidate, Rating, Worker
+from preferences.sessions import rating, stopping
 from preferences.sessions import selectors as session_selectors
-from preferences.sessions import services as session_services
-from preferences.sessions import stopping
 from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,7 +75,7 @@ def test_what_was_drawn_stays_and_can_be_rated_and_learned_from(client, batch, s
     assert 1 <= drawn < 4
     assert states(batch) == ["ready"] * drawn + ["failed"] * (4 - drawn)
     first = batch.candidates.get(slot=1)
-    session_services.rate(first, "good", uuid.uuid4())
+    rating.rate(first, "good", uuid.uuid4())
     assert rating_counts(session) == (1, 0)
     assert client.post(f"/s/{session.pk}/1/submit").status_code == 302
     assert session.batches.count() == 2
@@ -135,7 +134,7 @@ def test_a_picture_that_is_drawn_again_stays_what_it_was(client, batch, manager)
     client.post(f"/candidates/{candidate.pk}/again")
     stop(client, batch)
     assert states(batch) == ["ready"] * 4
-    assert batch.candidates.get(slot=1).image == candidate.image
+    assert batch.candidates.get(slot=1).picture == candidate.picture
 
 
 def test_a_vote_in_a_stopped_batch_lets_nothing_be_drawn(client, manager):
@@ -144,7 +143,7 @@ def test_a_vote_in_a_stopped_batch_lets_nothing_be_drawn(client, manager):
     Candidate.objects.filter(batch=batch, slot=4).update(state="pending")
     Batch.objects.filter(pk=batch.pk).update(state=Batch.State.QUEUED)
     stop(client, batch)
-    assert session_services.rate(batch.candidates.get(slot=1), "good", uuid.uuid4()) is None
+    assert rating.rate(batch.candidates.get(slot=1), "good", uuid.uuid4()) is None
     assert not batch.candidates.filter(state="pending").exists()
     assert Rating.objects.count() == 1
 

@@ -8,10 +8,9 @@ import pytest
 
 from preferences.drawing import run
 from preferences.drawing.run import draw_batch
-from preferences.feedback import training_set
 from preferences.learning.value_models import VALUE_MODELS
 from preferences.models import Batch, OptimizerState, Search, Session
-from preferences.sessions import forgetting
+from preferences.sessions import forgetting, rating, training
 from preferences.sessions import services as session_services
 from preferences.tuning import services as tuning_services
 from preferences.tuning import trials
@@ -30,7 +29,7 @@ def draw(batch: Batch, manager) -> Batch:
 def say(batch: Batch, *words: str) -> None:
     """One word of each picture in turn."""
     for number, candidate in enumerate(batch.candidates.order_by("slot")):
-        session_services.rate(candidate, words[number % len(words)], uuid.uuid4())
+        rating.rate(candidate, words[number % len(words)], uuid.uuid4())
 
 
 def following(session: Session, manager) -> Batch:
@@ -63,7 +62,7 @@ def test_what_no_longer_stands_is_not(fitted, manager, how):
     one = fitted.batches.get(number=1).candidates.first()
     say(fitted.batches.get(number=2), "good", "bad")
     for word in {"taken back": ["none"], "another mind": ["bad"]}.get(how, ["none", "good"]):
-        session_services.rate(one, word, uuid.uuid4())
+        rating.rate(one, word, uuid.uuid4())
     following(fitted, manager)
     assert trees(fitted) == 50
 
@@ -74,11 +73,11 @@ def test_the_opposite_of_a_withdrawn_taste_is_what_is_predicted(fitted, manager)
     say(first, "bad", "good")
     following(fitted, manager)
     state = OptimizerState.objects.filter(batch__session=fitted).first()
-    known = training_set.training_set(fitted, 256)
+    known = training.training_set(fitted, 256)
     model = VALUE_MODELS["xgboost"].load(bytes(state.parameters))
     anchor = run._where(state.batch, run.registry.get(run.settings.IPO_MODELS, "tiny")).anchor
-    value = dict(zip(known.candidates, model.value(known.X - anchor), strict=True))
-    told = [value[candidate.pk] for candidate in first.candidates.order_by("slot")]
+    value = dict(zip(known.pictures, model.value(known.X - anchor), strict=True))
+    told = [value[candidate.picture_id] for candidate in first.candidates.order_by("slot")]
     assert max(told[::2]) < 0 < min(told[1::2])
 
 
@@ -98,7 +97,7 @@ def test_no_model_remembers_what_was_taken_back(manager, value_model):
             following(session, manager)
         say(first, "bad", "bad", "good", "good")
         batch = following(session, manager)
-        vectors.append([bytes(one.vector) for one in batch.candidates.order_by("slot")])
+        vectors.append([one.picture.vector.tobytes() for one in batch.candidates.order_by("slot")])
     assert vectors[0] == vectors[1]
 
 
@@ -107,7 +106,7 @@ def test_a_search_does_not_go_on_with_what_was_taken_back(fitted, manager):
     assert trials.make_trial(search.pk)
     say(fitted.batches.get(number=2), "good", "bad")  # what comes later does not count, and does no harm
     assert trials.make_trial(search.pk)
-    session_services.rate(fitted.batches.get(number=1).candidates.first(), "none", uuid.uuid4())
+    rating.rate(fitted.batches.get(number=1).candidates.first(), "none", uuid.uuid4())
     assert not trials.make_trial(search.pk)
     search.refresh_from_db()
     assert search.error == "You took back ratings that settings were being tried on: search again."
@@ -123,7 +122,7 @@ def test_forgotten_and_used_again(client, fitted, manager):
     search.refresh_from_db()
     assert search.state == Search.State.FAILED
     fitted.refresh_from_db()
-    assert training_set.training_set(fitted, 256).said == ()
+    assert training.training_set(fitted, 256).said == ()
     following(fitted, manager)
     state = OptimizerState.objects.filter(batch__session=fitted).first()
     assert state.note.startswith("Exploring: the XGBoost model needs good and bad pictures")
@@ -142,8 +141,8 @@ def test_forgotten_and_used_again(client, fitted, manager):
 
 def test_what_is_said_anew_of_an_old_picture_counts(fitted):
     forgetting.forget(fitted)
-    session_services.rate(fitted.batches.get(number=1).candidates.first(), "bad", uuid.uuid4())
-    assert len(training_set.training_set(fitted, 256).said) == 1
+    rating.rate(fitted.batches.get(number=1).candidates.first(), "bad", uuid.uuid4())
+    assert len(training.training_set(fitted, 256).said) == 1
 
 
 def test_of_another_nothing_can_be_forgotten(client, django_user_model, tiny_model):

@@ -45,8 +45,8 @@ def assert_completes(session: Session, seconds: float = 120) -> None:
     assert Counter(row.slot for row in rows) == Counter(range(1, SIZE + 1))
     assert {row.state for row in rows} == {Candidate.State.READY}
     assert {row.attempt for row in rows} == {1}
-    assert len({row.image.name for row in rows}) == SIZE
-    assert all(row.image.storage.exists(row.image.name) for row in rows)
+    assert len({row.picture.image.name for row in rows}) == SIZE
+    assert all(row.picture.image.storage.exists(row.picture.image.name) for row in rows)
 
 
 def test_the_gpu_worker_is_killed_in_the_middle(workers):

@@ -22,6 +22,7 @@ from generation.progress import Report
 from preferences.drawing.run import draw_batch
 from preferences.feedback import training_set
 from preferences.models import Batch, Embedding
+from preferences.sessions import training
 from tests.factories import SessionFactory
 from tests.replicas import GATED, guard, repositories
 
@@ -123,13 +124,13 @@ def test_the_encoder_of_a_model_sees_and_its_choices_are_saved(
             note = batch.optimizer_states.get().note
             assert "not looked at" not in note
             assert ("Of 3 pictures drawn" in note) == (number > 1)
-            seen = Embedding.objects.filter(candidate__batch=batch, encoder="siglip-base")
+            seen = Embedding.objects.filter(picture__candidate__batch=batch, encoder="siglip-base")
             assert [len(one.vector) for one in seen] == [768] * 4
             for candidate in batch.candidates.order_by("slot"):
                 value = "good" if candidate.slot < 2 else "bad"
                 client.post(f"/candidates/{candidate.pk}/rate", {"value": value, "form_token": str(uuid.uuid4())})
             client.post(f"/s/{session.pk}/{number}/submit")
-        known = training_set.training_set(session, 1)
+        known = training.training_set(session, 1)
         assert training_set.seen(known).looks["siglip-base"].shape == (12, 768)
 
 

@@ -5,44 +5,30 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, F, Q
 
-from preferences.models import Candidate, RatedCandidate, Rating, Session
-
-# What was said of a picture itself, and not of another that was chosen beside it.
-OF_ITSELF = Q(rating__kind__in=Rating.OF_ONE_PICTURE) | Q(rating__kind=Rating.Kind.BEST, value__gt=0)
-PLACED = Q(rating__kind=Rating.Kind.RANK, value__gt=0)
-RATED = OF_ITSELF | PLACED | Q(rating__kind=Rating.Kind.PAIR)
-
-
-def said(of: Q) -> Any:
-    """What was said of the outer query's candidate and not taken back."""
-    return RatedCandidate.objects.filter(of, candidate=OuterRef("pk"), rating__undone_at__isnull=True)
-
-
-def last_word(field: str = "value", of: Q = OF_ITSELF) -> Subquery:
-    """What was said last of a candidate (its value, or another field), or null."""
-    return Subquery(said(of).order_by("-rating_id").values(field)[:1])
+from preferences.feedback.selectors import RATED, last_word, said
+from preferences.sessions.models import Candidate, Session
 
 
 @contextmanager
-def kept(session_id: Any, candidates: Iterable[int]) -> Iterator[None]:
-    """Around what changes the ratings of these candidates of a session: its counts change by as much.
+def kept(session_id: Any, pictures: Iterable[int]) -> Iterator[None]:
+    """Around what changes the ratings of these pictures (ids) of a session: its counts change by as much.
 
     Call it in a transaction that has locked their batch: nobody else says anything of them meanwhile. Never one
     within another: the difference would count twice.
     """
-    ids = list(candidates)
-    before = _count(pk__in=ids)
+    ids = list(pictures)
+    before = _count(picture__in=ids)
     yield
-    after = _count(pk__in=ids)
+    after = _count(picture__in=ids)
     changes = {name: F(name) + after[name] - before[name] for name in after if after[name] != before[name]}
     if changes:
         Session.objects.filter(pk=session_id).update(**changes)
 
 
 def recount(session_id: Any) -> dict[str, int]:
-    """Count the ratings of a session anew, for rows that came another way than through services.py."""
+    """Count the ratings of a session anew, for rows that came another way than through the services."""
     with transaction.atomic():
         Session.objects.select_for_update().get(pk=session_id)
         found = _count(batch__session=session_id)
