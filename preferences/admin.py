@@ -17,6 +17,7 @@ from preferences.models import (
     Candidate,
     Descriptor,
     Embedding,
+    Job,
     OptimizerState,
     Picture,
     RatedPicture,
@@ -114,26 +115,24 @@ class SessionAdmin(WholeDeletion, BoundedAdmin):
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
-    list_display = ("cover", "session", "number", "state", "phase", "created_at", "finished_at")
+    list_display = ("cover", "session", "number", "job_state", "created_at", "submitted_at")
     list_display_links = ("session", "number")
-    list_filter = ("state",)
-    list_select_related = ("session",)
+    list_select_related = ("session", "job")
     fields = (
         "pictures",
         "session",
         "number",
-        "state",
-        "phase",
-        "error",
+        "job",
         "created_at",
-        "enqueued_at",
-        "finished_at",
-        "lease_token",
-        "lease_expires_at",
-        "leased_by",
+        "revealed_at",
+        "submitted_at",
         *Controls.control_names(),
     )
-    readonly_fields = ("pictures",)
+    readonly_fields = ("pictures", "job")
+
+    @admin.display(description="state")
+    def job_state(self, batch: Batch) -> str:
+        return batch.job.get_state_display()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
         rows: QuerySet[Batch] = super().get_queryset(request).annotate(cover_id=_cover("pk"))
@@ -245,14 +244,21 @@ class OptimizerStateAdmin(ReadOnlyAdmin):
 
 @admin.register(Search)
 class SearchAdmin(ReadOnlyAdmin):
-    list_display = ("id", "session", "state", "created_at", "finished_at", "error")
-    list_filter = ("state",)
-    list_select_related = ("session",)
+    list_display = ("id", "session", "job", "created_at")
+    list_select_related = ("session", "job")
     unread = ("trials",)
-    fields = ("session", "state", "wanted", "error", "created_at", "enqueued_at", "finished_at", "trials")
+    fields = ("session", "job", "created_at", "trials")
+    readonly_fields = ("job",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return True  # a task that finds none stops
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnlyAdmin):
+    list_display = ("id", "kind", "owner", "state", "phase", "created_at", "finished_at", "error")
+    list_filter = ("state",)
+    list_select_related = ("owner",)
 
 
 @admin.register(Worker)

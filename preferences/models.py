@@ -1,7 +1,7 @@
 """Where Django looks for tables: each is in the room that it belongs to."""
 
 from preferences.feedback.models import RatedPicture, Rating
-from preferences.jobs.models import Worker
+from preferences.jobs.models import Job, Worker
 from preferences.library.models import Descriptor, Embedding, Picture
 from preferences.sessions.models import Batch, Candidate, OptimizerState, Session
 from preferences.tuning.models import Search
@@ -11,6 +11,7 @@ __all__ = [
     "Candidate",
     "Descriptor",
     "Embedding",
+    "Job",
     "OptimizerState",
     "Picture",
     "RatedPicture",

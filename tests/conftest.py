@@ -16,9 +16,9 @@ from huggingface_hub import constants
 
 from generation.manager import ModelManager
 from preferences.drawing import keep
-from preferences.drawing.run import draw_batch
 from preferences.models import Batch, Session
 from tests import factories
+from tests.drawing import draw_batch
 
 
 @pytest.fixture(scope="session")

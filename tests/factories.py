@@ -10,7 +10,7 @@ from django.utils import timezone
 from generation import images
 from ipo_site.middleware import local_user
 from preferences.library import services as library
-from preferences.models import Batch, Session
+from preferences.models import Batch, Job, Session
 from preferences.sessions import services as session_services
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
@@ -50,7 +50,7 @@ def finish(batch: Batch) -> Batch:
         candidate.picture = library.add([library.New(written, about, picture=candidate.picture)])[0]
         candidate.state, candidate.drawn_at = "ready", now
         candidate.save()
-    Batch.objects.filter(pk=batch.pk).update(state=Batch.State.READY, phase=Batch.Phase.DONE, finished_at=now)
+    Job.objects.filter(pk=batch.job_id).update(state=Job.State.DONE, finished_at=now)
     batch.refresh_from_db()
     return batch
 

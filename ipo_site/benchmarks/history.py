@@ -19,9 +19,21 @@ from django.utils import timezone
 
 from generation import images
 from ipo_site.middleware import local_user
-from preferences.models import Batch, Candidate, Embedding, OptimizerState, Picture, Rating, Search, Session, Worker
+from preferences.models import (
+    Batch,
+    Candidate,
+    Embedding,
+    Job,
+    OptimizerState,
+    Picture,
+    Rating,
+    Search,
+    Session,
+    Worker,
+)
 from preferences.sessions import counts, rating
 from preferences.sessions import services as session_services
+from preferences.tuning.services import start_search
 
 DIMENSION = 64
 ENCODERS = ("siglip", "colours")
@@ -94,15 +106,29 @@ def fill(size: Size) -> None:
             prompt="t.prompt || ' ' || n",
             created_at="t.created_at - n * interval '1 hour'",
         )
+        cursor.execute(
+            "CREATE TEMP TABLE planned AS SELECT s.id AS session, s.created_at + n * interval '9 s' AS moment, n,"
+            f" {FAR} + row_number() OVER () AS job FROM preferences_session s, generate_series(1, {size.batches}) n"
+            f" WHERE NOT (n = 1 AND s.id = '{session}')"
+        )
+        _copy(
+            cursor,
+            Job,
+            f"planned p WHERE t.id = {batch.job_id}",
+            id="p.job",
+            subject="p.session::text",
+            created_at="p.moment",
+            finished_at="p.moment",
+        )
         _copy(
             cursor,
             Batch,
-            f"preferences_session s, generate_series(1, {size.batches}) n"
-            f" WHERE t.id = {batch.pk} AND NOT (n = 1 AND s.id = '{session}')",
-            session_id="s.id",
-            number="n",
-            created_at="s.created_at + n * interval '9 s'",
-            finished_at="s.created_at + n * interval '9 s'",
+            f"planned p WHERE t.id = {batch.pk}",
+            session_id="p.session",
+            job_id="p.job",
+            number="p.n",
+            created_at="p.moment",
+            submitted_at=f"CASE WHEN p.n < {size.batches} THEN p.moment END",
         )
         _copy(
             cursor,
@@ -119,7 +145,7 @@ def fill(size: Size) -> None:
             f"preferences_batch b WHERE t.batch_id = {batch.pk} AND b.id <> t.batch_id",
             batch_id="b.id",
             picture_id=f"{FAR} + {PLACES} * b.id + t.slot",
-            drawn_at="b.finished_at",
+            drawn_at="b.created_at",
         )
         _redrawn(cursor, session, batch.pk, size.attempts)
         unrated = (
@@ -152,7 +178,21 @@ def fill(size: Size) -> None:
             " AND NOT EXISTS (SELECT 1 FROM preferences_embedding e WHERE e.picture_id = p.id)",
             picture_id="p.id",
         )
-        _copy(cursor, Search, f"preferences_session s WHERE s.id <> '{session}'", session_id="s.id")
+        _copy(
+            cursor,
+            Job,
+            f"(SELECT s.id, row_number() OVER () AS n FROM preferences_session s WHERE s.id <> '{session}') s"
+            " WHERE t.kind = 'preferences.tasks.make_trial'",
+            id=f"{2 * FAR} + s.n",
+            subject="s.id::text",
+        )
+        _copy(
+            cursor,
+            Search,
+            f"preferences_job j JOIN preferences_session s ON s.id::text = j.subject WHERE j.id > {2 * FAR}",
+            session_id="s.id",
+            job_id="j.id",
+        )
         last = Rating.objects.aggregate(last=Max("pk"))["last"]
         cursor.execute("SELECT setval(pg_get_serial_sequence('preferences_rating', 'id'), %s)", [last])
         cursor.execute("VACUUM ANALYZE")  # as Postgres does by itself after a while
@@ -190,7 +230,7 @@ def _play(pictures: int) -> Session:
         for encoder in ENCODERS:
             Embedding.objects.create(picture=candidate.picture, encoder=encoder, vector=rng.normal(size=DIMENSION))
         rating.rate(candidate, "good" if candidate.slot % 3 else "bad", uuid.uuid4())
-    Batch.objects.filter(pk=batch.pk).update(state=Batch.State.READY, phase=Batch.Phase.DONE, finished_at=now)
+    Job.objects.filter(pk=batch.job_id).update(state=Job.State.DONE, finished_at=now)
     OptimizerState.objects.create(
         batch=batch,
         value_model=session.value_model,
@@ -200,7 +240,9 @@ def _play(pictures: int) -> Session:
         parameters=rng.bytes(20_000),
     )
     trial = {"settings": {"xgboost_trees": 50, "xgboost_depth": 8, "xgboost_learning_rate": 0.1}, "loss": 0.6}
-    Search.objects.create(session=session, state=Search.State.DONE, trials=[trial] * 100, finished_at=now)
+    search = start_search(session)
+    Search.objects.filter(pk=search.pk).update(trials=[trial] * 100)
+    Job.objects.filter(pk=search.job_id).update(state=Job.State.DONE, done=100, finished_at=now)
     Worker.objects.create(name="gpu@here", state=Worker.State.READY, model=session.model, seen_at=timezone.now())
     return session
 
@@ -215,7 +257,17 @@ def _redrawn(cursor: Any, session: str, batch: int, attempts: int) -> None:
         prompt=f"'{REDRAWN}'",
         form_submit="false",
     )
-    _copy(cursor, Batch, f"(SELECT) one WHERE t.id = {batch}", session_id=f"'{pk}'", number="1", form_submit="false")
+    job = f"{FAR - 1}"
+    _copy(cursor, Job, f"preferences_batch b WHERE b.id = {batch} AND t.id = b.job_id", id=job, subject=f"'{pk}'")
+    _copy(
+        cursor,
+        Batch,
+        f"(SELECT) one WHERE t.id = {batch}",
+        session_id=f"'{pk}'",
+        job_id=job,
+        number="1",
+        form_submit="false",
+    )
     of_slot = f"{2 * FAR} + c.slot * {PLACES} + n"
     _copy(
         cursor,

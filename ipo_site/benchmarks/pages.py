@@ -23,7 +23,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from ipo_site.benchmarks import history
 from ipo_site.middleware import local_user
-from preferences.jobs import waking
+from preferences.jobs import services as jobs
 from preferences.models import Batch, Candidate, Session
 from preferences.pages import pairs
 from preferences.sessions import paging
@@ -131,7 +131,7 @@ def run(name: str, *, size: history.Size = history.LARGE, rounds: int = 5, keep:
         with (
             tempfile.TemporaryDirectory() as pictures,
             override_settings(MEDIA_ROOT=pictures),
-            patch.object(waking, "wake"),  # no worker is woken: its database knows nothing of these batches
+            patch.object(jobs, "wake"),  # no worker is woken: its database knows nothing of these batches
             history.scratch(f"{name}_{which}", keep=keep) as was_there,
         ):
             if was_there and Session.objects.exists():

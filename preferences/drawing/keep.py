@@ -6,12 +6,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from django.db import transaction
 from django.utils import timezone
 
+from preferences.jobs import leases
 from preferences.jobs.leases import Lease
 from preferences.library import services as library
 from preferences.sessions.candidates import delete_previews, give_up
 from preferences.sessions.models import Batch, Candidate, OptimizerState
+
+NONE_DRAWN = "None of these pictures could be drawn, and each says why. “Try again” draws others in their places."
 
 
 def store_proposal(
@@ -43,10 +47,10 @@ def store_proposal(
     return True
 
 
-def add_to_note(lease: Lease, sentences: str) -> None:
+def add_to_note(lease: Lease, batch: Batch, sentences: str) -> None:
     """Add to what the page says of the batch's latest proposal, once."""
     with lease.held() as is_ours:
-        state = OptimizerState.objects.filter(batch_id=lease.batch_id).last() if is_ours else None
+        state = OptimizerState.objects.filter(batch=batch).last() if is_ours else None
         if state is not None and sentences not in state.note:
             state.note = f"{state.note} {sentences}".strip()
             state.save(update_fields=["note"])
@@ -54,7 +58,7 @@ def add_to_note(lease: Lease, sentences: str) -> None:
 
 def preview(lease: Lease, shown: Mapping[int, bytes]) -> None:
     """Keep how pictures look by now, as image files by the candidates' ids."""
-    pending = Candidate.objects.filter(pk__in=shown, batch__in=lease.rows(), state=Candidate.State.PENDING)
+    pending = Candidate.objects.filter(pk__in=shown, batch__job__in=lease.rows(), state=Candidate.State.PENDING)
     for candidate in pending:
         name = f"{_stem(candidate, lease)}-preview.webp"
         library.write_file(name, shown[candidate.pk])
@@ -144,3 +148,22 @@ def _about(batch: Batch) -> dict[str, Any]:
 
 def _stem(candidate: Candidate, lease: Lease) -> str:
     return f"batches/{candidate.batch_id}/{candidate.slot:03d}-{candidate.attempt}-{lease.token.hex[:8]}"
+
+
+def close(lease: Lease, batch: Batch) -> bool:
+    """Close the batch if nothing is left to draw; False when something is, or the lease was lost.
+
+    A batch of which no picture can be shown has failed.
+    """
+    # Held, so that no vote adds an attempt between the look and the end.
+    with lease.held() as is_ours:
+        if not is_ours or batch.candidates.filter(state=Candidate.State.PENDING).exists():
+            return False
+        return leases.finish(lease) if batch.shown().exists() else leases.fail(lease, NONE_DRAWN)
+
+
+def fail(lease: Lease, batch_id: int, error: str) -> None:
+    """Close the batch with a sentence for the user; what was drawn stays."""
+    with transaction.atomic():
+        if leases.fail(lease, error):
+            give_up(Candidate.objects.filter(batch=batch_id, state=Candidate.State.PENDING), error)

@@ -21,6 +21,7 @@ from preferences.drawing import choose, keep
 from preferences.drawing.encode import Saver
 from preferences.feedback.training_set import TrainingSet
 from preferences.jobs import leases
+from preferences.jobs.leases import Lease
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Geometry
 from preferences.learning.layout import Shape, geometry_of
@@ -42,32 +43,31 @@ class Where:
     anchor: Vectors
 
 
-def draw_batch(batch_id: int, manager: ModelManager, worker: str) -> None:
-    """Claim a batch and draw what is pending in it. Harmless when another worker has it, or nobody needs it.
+def draw_batch(lease: Lease, manager: ModelManager) -> None:
+    """Draw what is pending in the batch of a job.
 
     What goes wrong is told in the batch. Raises OutOfMemory besides: the process should end.
     """
-    lease = leases.claim_batch(batch_id, worker)
-    if lease is None:
+    batch = Batch.objects.select_related("session", "job").filter(job=lease.job_id).first()
+    if batch is None:
         return
     with _kept_alive(lease) as lost:
         try:
-            batch = Batch.objects.select_related("session").get(pk=batch_id)
             _draw(batch, lease, manager, lost)
         except (Cancelled, Batch.DoesNotExist):
-            log.info("Batch %s was taken over, cancelled or deleted.", batch_id)
+            log.info("Batch %s was taken over, cancelled or deleted.", batch.pk)
         except GenerationError as error:
-            log.warning("Batch %s failed: %s", batch_id, error)
-            leases.fail_batch(lease, str(error))
+            log.warning("Batch %s failed: %s", batch.pk, error)
+            keep.fail(lease, batch.pk, str(error))
             if isinstance(error, OutOfMemory):
                 raise
         except Exception:
             # The worker stays alive, the user gets a sentence, the log gets the traceback.
-            leases.fail_batch(lease, "Drawing failed unexpectedly; the worker's log has the details. Try again.")
+            keep.fail(lease, batch.pk, "Drawing failed unexpectedly; the worker's log has the details. Try again.")
             raise
 
 
-def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: threading.Event) -> None:
+def _draw(batch: Batch, lease: Lease, manager: ModelManager, lost: threading.Event) -> None:
     session = batch.session
     if not session.is_model_known:
         raise UnknownModel(
@@ -75,6 +75,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
             "session with another model."
         )
     spec = registry.get(settings.IPO_MODELS, session.model)
+    leases.renew(lease, phase=Batch.Phase.LOADING)
     manager.ensure_ready(spec, batch.server, lost.is_set)
     eye = choose.Eye(spec, manager)
     known: TrainingSet | None = None
@@ -91,7 +92,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
             if not pending:
                 if not saver.save(wait=True):
                     return
-                if leases.finish_batch(lease) or lost.is_set() or not leases.renew_lease(lease):
+                if keep.close(lease, batch) or lost.is_set() or not leases.renew(lease):
                     return
                 continue
             where = _where(batch, spec)
@@ -99,12 +100,12 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
             unproposed = [one for one in pending if one.proposed is None and one.picture is None]
             # What is drawn once more has its vector, and there is nothing to choose.
             if unproposed or (known is None and any(len(_vectors(one, d)) > 1 for one in pending)):
-                leases.renew_lease(lease, Batch.Phase.LEARNING)
+                leases.renew(lease, phase=Batch.Phase.LEARNING)
                 known = training.training_set(batch.session, where.geometry.dimension)
                 liked = choose.liked(batch, spec, known)
                 if unproposed and not _propose(batch, where, lease, unproposed, known, liked):
                     return
-            leases.renew_lease(lease, Batch.Phase.GENERATING)
+            leases.renew(lease, phase=Batch.Phase.GENERATING)
             request = replace(_request(batch), on_step=on_step, should_stop=lost.is_set)
             at_once = batch.inference_batch or manager.fastest_size(spec, request, batch.server)
             chunk = _chunk(pending, at_once, d)
@@ -120,7 +121,7 @@ def _draw(batch: Batch, lease: leases.Lease, manager: ModelManager, lost: thread
                 _take(candidate, vector, chosen.score, where)
                 saver.add(candidate, of_slot[chosen.place], vector, chosen.looks)
             if eye.problem:
-                keep.add_to_note(lease, eye.problem)
+                keep.add_to_note(lease, batch, eye.problem)
             if not saver.save():
                 return
 
@@ -156,7 +157,7 @@ def _where(batch: Batch, spec: ModelSpec) -> Where:
 def _propose(
     batch: Batch,
     where: Where,
-    lease: leases.Lease,
+    lease: Lease,
     candidates: list[Candidate],
     known: TrainingSet,
     liked: choose.Liked | None,
@@ -223,18 +224,18 @@ def _request(batch: Batch) -> GenerationRequest:
 
 
 @contextmanager
-def _kept_alive(lease: leases.Lease) -> Iterator[threading.Event]:
+def _kept_alive(lease: Lease) -> Iterator[threading.Event]:
     """Renew the lease from a thread while loading and drawing; the event is set when it is lost."""
     done, lost = threading.Event(), threading.Event()
 
     def renew() -> None:
         while not done.wait(settings.IPO_LEASE_SECONDS / 4):
             try:
-                if not leases.renew_lease(lease):
+                if not leases.renew(lease):
                     lost.set()
                     break
             except DatabaseError:  # tried again in a while; what is drawn meanwhile is not in vain
-                log.warning("The database did not answer: the lease of batch %s was not renewed.", lease.batch_id)
+                log.warning("The database did not answer: the lease of job %s was not renewed.", lease.job_id)
                 connection.close()
         connection.close()
 

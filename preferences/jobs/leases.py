@@ -1,35 +1,37 @@
-"""The worker's half of the writes: claim a batch, keep it, finish it, give it back."""
+"""Who does a job: claim it, keep it, finish it, give it back. It knows nothing of what the jobs are about."""
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils import timezone
 
-from preferences.jobs.models import Worker
-from preferences.sessions.candidates import give_up
-from preferences.sessions.models import Batch, Candidate
+from preferences.jobs.models import Job, Worker
+from preferences.jobs.services import wake
 
 log = logging.getLogger(__name__)
-NONE_DRAWN = "None of these pictures could be drawn, and each says why. “Try again” draws others in their places."
+PATIENCE = timedelta(seconds=60)  # so long others go before a job whose model would have to be loaded first
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to draw a batch, as long as the token is the batch's own and has not expired."""
+    """The right to do a job, as long as the token is the job's own and has not expired."""
 
-    batch_id: int
+    job_id: int
+    kind: str
+    queue: str
     token: uuid.UUID
 
-    def rows(self) -> Any:
-        return Batch.objects.filter(pk=self.batch_id, lease_token=self.token, state=Batch.State.RUNNING)
+    def rows(self) -> "QuerySet[Job]":
+        return Job.objects.filter(pk=self.job_id, lease_token=self.token, state=Job.State.RUNNING)
 
     @contextmanager
     def held(self) -> Iterator[bool]:
@@ -38,97 +40,90 @@ class Lease:
             yield self.rows().select_for_update().exists()
 
 
+def claim(queue: str, worker: str, loaded: str = "", models: Collection[str] = ()) -> Lease | None:
+    """Take the most urgent job of a queue that nobody does; None where there is none.
+
+    Of equals the one whose model is `loaded` already, then the one that waits longest; who has waited for PATIENCE
+    is not kept waiting for a model. models: that this worker may load, all if empty.
+    """
+    waited = When(enqueued_at__lt=timezone.now() - PATIENCE, then=Value(0))
+    turn = Case(waited, When(model__in=["", loaded], then=Value(1)), default=Value(2))
+    rows = Job.objects.filter(queue=queue)
+    if models:
+        rows = rows.filter(model__in=["", *models])
+    return _take(rows.order_by("priority", turn, "enqueued_at", "pk"), worker)
+
+
+def claim_job(job_id: int, worker: str) -> Lease | None:
+    """Take just this one; None where somebody does it, or it has ended."""
+    return _take(Job.objects.filter(pk=job_id), worker)
+
+
+def _take(rows: "QuerySet[Job]", worker: str) -> Lease | None:
+    free = Q(state=Job.State.QUEUED) | Q(state=Job.State.RUNNING, lease_expires_at__lt=timezone.now())
+    with transaction.atomic():
+        job = rows.filter(free).select_for_update(skip_locked=True).first()
+        if job is None:
+            return None
+        lease = Lease(job.pk, job.kind, job.queue, uuid.uuid4())
+        Job.objects.filter(pk=job.pk).update(
+            state=Job.State.RUNNING, lease_token=lease.token, lease_expires_at=_expiry(), leased_by=worker
+        )
+    return lease
+
+
 def _expiry() -> datetime:
     return timezone.now() + timedelta(seconds=settings.IPO_LEASE_SECONDS)
 
 
-def claim_batch(batch_id: int, worker: str) -> Lease | None:
-    """Take a queued batch, or a running one whose lease ran out; None when another worker has it."""
-    free = Q(state=Batch.State.QUEUED) | Q(state=Batch.State.RUNNING, lease_expires_at__lt=timezone.now())
-    lease = Lease(batch_id, uuid.uuid4())
-    taken = Batch.objects.filter(free, pk=batch_id).update(
-        state=Batch.State.RUNNING,
-        phase=Batch.Phase.LOADING,
-        lease_token=lease.token,
-        lease_expires_at=_expiry(),
-        leased_by=worker,
-    )
-    return lease if taken else None
+def renew(lease: Lease, **changes: Any) -> bool:
+    """Push the expiry back, and say how far it is (phase, done, total); False when the lease was lost: stop."""
+    return bool(lease.rows().update(lease_expires_at=_expiry(), **changes))
 
 
-def renew_lease(lease: Lease, phase: str | None = None) -> bool:
-    """Push the expiry back; False when the lease was lost, and the work should stop."""
-    changes: dict[str, Any] = {"lease_expires_at": _expiry()}
-    if phase is not None:
-        changes["phase"] = phase
-    return bool(lease.rows().update(**changes))
+def finish(lease: Lease, **changes: Any) -> bool:
+    return _release(lease.rows(), Job.State.DONE, **changes)
 
 
-def finish_batch(lease: Lease) -> bool:
-    """Close the batch if nothing is left to draw; False when something is, or the lease was lost.
-
-    A batch of which no picture can be shown has failed.
-    """
-    with transaction.atomic():
-        # The lock keeps a vote from adding an attempt between the look and the update.
-        batch = lease.rows().select_for_update().first()
-        if batch is None or batch.candidates.filter(state=Candidate.State.PENDING).exists():
-            return False
-        if batch.shown().exists():
-            return bool(_release(lease.rows(), Batch.State.READY, phase=Batch.Phase.DONE))
-        return bool(_release(lease.rows(), Batch.State.FAILED, phase=Batch.Phase.DONE, error=NONE_DRAWN))
+def fail(lease: Lease, error: str) -> bool:
+    """With a sentence for the user."""
+    return _release(lease.rows(), Job.State.FAILED, error=error)
 
 
-def fail_batch(lease: Lease, error: str) -> None:
-    """Close the batch with a sentence for the user; what was drawn stays."""
-    close_batch(lease.rows(), lease.batch_id, Batch.State.FAILED, error, error=error)
+def pause(lease: Lease, **changes: Any) -> bool:
+    """Give others their turn: the job goes to the end of its queue, with what was done so far."""
+    transaction.on_commit(partial(wake, lease.queue), robust=True)
+    return _requeue(lease.rows(), enqueued_at=timezone.now(), **changes)
 
 
-def close_batch(rows: Any, batch_id: int, state: str, why_not_drawn: str, **changes: Any) -> None:
-    """If the batch is still one of these rows: close it, and say so of each picture that is not drawn."""
-    with transaction.atomic():
-        if _release(rows, state, phase=Batch.Phase.DONE, **changes):
-            give_up(Candidate.objects.filter(batch_id=batch_id, state=Candidate.State.PENDING), why_not_drawn)
+def _release(rows: "QuerySet[Job]", state: str, **changes: Any) -> bool:
+    none: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "leased_by": ""}
+    return bool(rows.update(state=state, finished_at=timezone.now(), **none, **changes))
 
 
-def _release(rows: Any, state: str, **changes: Any) -> int:
-    count: int = rows.update(
-        state=state,
-        lease_token=None,
-        lease_expires_at=None,
-        leased_by="",
-        finished_at=timezone.now(),
-        **changes,
-    )
-    return count
+def _requeue(rows: "QuerySet[Job]", **changes: Any) -> bool:
+    now = timezone.now()
+    none: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "leased_by": ""}
+    return bool(rows.update(state=Job.State.QUEUED, phase="", woken_at=now, **none, **changes))
 
 
-def release_leases_of(worker: str) -> list[int]:
-    """A worker that starts holds nothing: what its dead predecessor held is queued again."""
-    return _requeue(Batch.objects.filter(state=Batch.State.RUNNING, leased_by=worker))
+def release_all_of(worker: str) -> list[int]:
+    """A worker that starts does nothing: what its dead predecessor did is queued again. Ids of these jobs."""
+    return _give_back(Job.objects.filter(state=Job.State.RUNNING, leased_by=worker))
 
 
 def sweep() -> list[int]:
-    """Ids of the batches to enqueue (again): those with expired leases, and those long in the queue."""
-    expired = Batch.objects.filter(state=Batch.State.RUNNING, lease_expires_at__lt=timezone.now())
-    ids = _requeue(expired)
-    # A message can be lost with Redis. Sending one more is harmless: only one claim succeeds.
-    waiting = timezone.now() - timedelta(seconds=settings.IPO_SWEEP_SECONDS)
-    lost = Batch.objects.filter(state=Batch.State.QUEUED, enqueued_at__lt=waiting).exclude(pk__in=ids)
-    for pk in lost.values_list("pk", flat=True):
-        if Batch.objects.filter(pk=pk, state=Batch.State.QUEUED).update(enqueued_at=timezone.now()):
-            ids.append(pk)
-    return ids
+    """Queue again what has lost its worker. Ids of these jobs."""
+    return _give_back(Job.objects.filter(state=Job.State.RUNNING, lease_expires_at__lt=timezone.now()))
 
 
-def _requeue(batches: Any) -> list[int]:
+def _give_back(jobs: "QuerySet[Job]") -> list[int]:
     ids = []
-    for pk, token in batches.values_list("pk", "lease_token"):
-        same = Batch.objects.filter(pk=pk, lease_token=token, state=Batch.State.RUNNING)
-        if _release(same, Batch.State.QUEUED, phase=Batch.Phase.QUEUED, enqueued_at=timezone.now()):
+    for pk, token, queue in jobs.values_list("pk", "lease_token", "queue"):
+        if _requeue(Job.objects.filter(pk=pk, lease_token=token, state=Job.State.RUNNING)):
             ids.append(pk)
-            log.warning("Batch %s lost its worker and is queued again.", pk)
-    Batch.objects.filter(pk__in=ids).update(finished_at=None)
+            log.warning("Job %s lost its worker and is queued again.", pk)
+            wake(queue)
     return ids
 
 

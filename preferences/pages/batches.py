@@ -78,7 +78,7 @@ class BatchView:
         Those that were there before the batch was asked for again say nothing of it: a person looked at them first.
         """
         moments = (tile.candidate.drawn_at for tile in self.tiles)
-        times = sorted(moment for moment in moments if moment is not None and moment > self.batch.enqueued_at)
+        times = sorted(moment for moment in moments if moment is not None and moment > self.batch.job.enqueued_at)
         left = self._count(Candidate.State.PENDING)
         if not self.batch.is_active or len(times) < 2 or times[0] == times[-1] or not left:
             return None
@@ -108,7 +108,7 @@ def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, nu
     """
     read_at = timezone.now()
     worker = Worker.objects.order_by("-seen_at")
-    same = Batch.objects.filter(session=OuterRef("session")).order_by("-number")
+    same = Batch.objects.filter(session=OuterRef("session"), revealed_at__isnull=False).order_by("-number")
     # Of the newest batch that has one, so that none is read of all that went before.
     that_learned = Batch.objects.filter(
         Exists(OptimizerState.objects.filter(batch=OuterRef("pk"))), session=OuterRef(OuterRef("session"))
@@ -116,8 +116,8 @@ def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, nu
     learned = OptimizerState.objects.filter(batch=Subquery(that_learned.values("pk")[:1])).order_by("-id")
     rows = (
         Batch.objects.visible_to(user)
-        .filter(session_id=session_id)
-        .select_related("session")
+        .filter(session_id=session_id, revealed_at__isnull=False)
+        .select_related("session", "job")
         .annotate(
             worker_seen=Subquery(worker.values("seen_at")[:1]),
             worker_state=Subquery(worker.values("state")[:1]),

@@ -36,12 +36,12 @@ def owned_session(request: HttpRequest, session_id: uuid.UUID) -> Session:
 
 
 def owned_batch(request: HttpRequest, session_id: uuid.UUID, number: int) -> Batch:
-    rows = Batch.objects.visible_to(request.user).select_related("session")
+    rows = Batch.objects.visible_to(request.user).select_related("session", "job")
     return _owned(rows, NO_BATCH, session=session_id, number=number)
 
 
 def owned_candidate(request: HttpRequest, candidate_id: int) -> Candidate:
-    rows = Candidate.objects.visible_to(request.user).select_related("batch__session", "picture")
+    rows = Candidate.objects.visible_to(request.user).select_related("batch__session", "batch__job", "picture")
     rows = rows.defer("proposed", "picture__vector")
     return _owned(rows, "There is no such picture.", pk=candidate_id)
 

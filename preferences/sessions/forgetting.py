@@ -5,9 +5,8 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from preferences.jobs import services as jobs
 from preferences.sessions.models import Session
-from preferences.tuning import services as tuning_services
-from preferences.tuning.models import Search
 
 SEARCH_ENDED = "What the learner goes by has changed: search again."
 
@@ -26,5 +25,4 @@ def remember(session: Session) -> None:
 def _learn_since(session: Session, moment: datetime | None) -> None:
     session.learns_since = moment
     session.save(update_fields=["learns_since"])
-    for search in session.searches.filter(state=Search.State.RUNNING):
-        tuning_services.fail_search(search.pk, SEARCH_ENDED)  # its trials were made on other ratings
+    jobs.end_background(str(session.pk), SEARCH_ENDED)  # the trials of a search were made on other ratings

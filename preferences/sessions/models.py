@@ -13,6 +13,7 @@ from django.db.models import CheckConstraint, OuterRef, Q, QuerySet, Subquery, U
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
+from preferences.jobs.models import Job
 from preferences.library.models import Float32Field, Picture
 from preferences.library.services import delete_files, delete_folder
 from preferences.sessions.controls import PROMPT_LIMIT, RANGES, Controls
@@ -83,33 +84,19 @@ class Session(Controls):
 class Batch(Controls):
     """One round: its candidates, and the controls as they were when it was asked for."""
 
-    class State(models.TextChoices):
-        QUEUED = "queued", "Queued"
-        RUNNING = "running", "Running"
-        READY = "ready", "Ready"
-        FAILED = "failed", "Failed"
-        CANCELLED = "cancelled", "Cancelled"
-
     class Phase(models.TextChoices):
-        QUEUED = "queued", "Waiting for the worker"
+        QUEUED = "", "Waiting for the worker"
         LOADING = "loading", "Loading the model"
         LEARNING = "learning", "Learning from your ratings"
         GENERATING = "generating", "Drawing"
-        DONE = "done", "Done"
-
-    ACTIVE = (State.QUEUED, State.RUNNING)
 
     session = models.ForeignKey(Session, models.CASCADE, related_name="batches")
     number = models.PositiveIntegerField()
-    state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
-    phase = models.CharField(max_length=12, choices=Phase.choices, default=Phase.QUEUED)
-    error = models.TextField(blank=True)
-    lease_token = models.UUIDField(null=True, blank=True, editable=False)
-    lease_expires_at = models.DateTimeField(null=True, blank=True, editable=False)
-    leased_by = models.CharField(max_length=200, blank=True, editable=False)
+    # It draws the batch, and what is drawn again of it. Nothing happens, as with Candidate.picture.
+    job = models.OneToOneField(Job, models.DO_NOTHING, related_name="batch", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
-    enqueued_at = models.DateTimeField(auto_now_add=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
+    revealed_at = models.DateTimeField(null=True, editable=False, help_text="Since when a person sees it.")
+    submitted_at = models.DateTimeField(null=True, editable=False, help_text="When the person went on to the next.")
 
     objects = OfSession.as_manager()
 
@@ -119,25 +106,10 @@ class Batch(Controls):
         constraints = [
             *Controls.Meta.constraints,
             UniqueConstraint(name="batch_number_once", fields=["session", "number"]),
-            UniqueConstraint(
-                name="batch_one_active_per_session",
-                fields=["session"],
-                condition=Q(state__in=["queued", "running"]),
-            ),
             CheckConstraint(
-                name="batch_state",
-                condition=Q(state__in=["queued", "running", "ready", "failed", "cancelled"]),
+                name="batch_submitted_was_revealed",
+                condition=Q(submitted_at__isnull=True) | Q(revealed_at__isnull=False),
             ),
-            CheckConstraint(
-                name="batch_lease_iff_running",
-                condition=Q(state="running", lease_token__isnull=False, lease_expires_at__isnull=False)
-                | (~Q(state="running") & Q(lease_token__isnull=True, lease_expires_at__isnull=True)),
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["lease_expires_at"], condition=Q(state="running"), name="batch_running_lease"),
-            models.Index(fields=["enqueued_at"], condition=Q(state="queued"), name="batch_queued_since"),
-            models.Index(fields=["state", "-id"], name="batch_newest_in_state"),
         ]
 
     def __str__(self) -> str:
@@ -145,15 +117,20 @@ class Batch(Controls):
 
     @property
     def is_active(self) -> bool:
-        return self.state in self.ACTIVE
+        return self.job.is_active
 
     @property
     def has_ended_early(self) -> bool:
-        return self.state in (self.State.FAILED, self.State.CANCELLED)
+        return self.job.state in (Job.State.FAILED, Job.State.CANCELLED)
 
     @property
     def is_stopped(self) -> bool:
-        return self.state == self.State.CANCELLED
+        return self.job.state == Job.State.CANCELLED
+
+    @property
+    def phase(self) -> "Batch.Phase":
+        """What is done for it, while it is active."""
+        return self.Phase(self.job.phase)
 
     def pictures(self) -> "QuerySet[Picture]":
         """Those that its page shows, without their vectors."""
@@ -269,6 +246,7 @@ def _batch_goes(sender: type[Batch], instance: Batch, **_: Any) -> None:
     """Its pictures go with it, and their files. Listening to candidates, Django would load each with its vectors."""
     folder = f"batches/{instance.pk}"
     names = Picture.objects.filter(candidate__batch=instance).values_list("image", "thumbnail")
+    Job.objects.filter(batch=instance).delete()
     elsewhere = {name for row in names for name in row if not name.startswith(f"{folder}/")}
     Picture.objects.filter(candidate__batch=instance).only("pk").delete()
     transaction.on_commit(partial(delete_files, elsewhere), robust=True)

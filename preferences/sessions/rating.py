@@ -10,10 +10,11 @@ from preferences.feedback import services as feedback
 from preferences.feedback.models import Rating
 from preferences.feedback.selectors import last_word, rated
 from preferences.feedback.services import BAD, GOOD, Asked
+from preferences.jobs.models import Job
 from preferences.library import files
 from preferences.sessions import counts
 from preferences.sessions.models import Batch, Candidate, Session
-from preferences.sessions.services import queue, refuse_unseen, submit_batch
+from preferences.sessions.services import locked, queue, refuse_unseen, submit_batch
 
 
 @transaction.atomic
@@ -27,7 +28,7 @@ def rate(
     it says (`turn`): what arrives after something later from the same page is too late. Raises NotAllowed for a picture
     that is not there.
     """
-    batch = Batch.objects.select_for_update().get(pk=candidate.batch_id)
+    batch = locked(pk=candidate.batch_id)
     session = batch.session
     picture = candidate.picture_id
     if candidate.state != Candidate.State.READY or picture is None:
@@ -44,7 +45,7 @@ def rate(
     if token is None:
         return None
     # With Form Submit off a word moves the newest batch on; in an old one it is just saved.
-    moves_on = not session.form_submit and not session.batches.filter(number__gt=batch.number).exists()
+    moves_on = not session.form_submit and batch.submitted_at is None
     if kind in Rating.OF_ONE_AMONG_OTHERS:
         is_complete = _choose(batch, picture, kind, token)
         return submit_batch(session, batch.number, [], []) if is_complete and moves_on else None
@@ -85,7 +86,7 @@ def _choose(batch: Batch, best: int, kind: str, token: uuid.UUID) -> bool:
     with counts.kept(batch.session_id, {best, *placed}):
         if kind == Rating.Kind.BEST:
             feedback.undo(Rating.objects.filter(items__in=earlier))
-        asked = Asked(batch.session.owner_id, batch.session_id, batch.finished_at)
+        asked = Asked(batch.session.owner_id, batch.session_id, batch.job.finished_at)
         feedback.add_one(asked, kind, {best: GOOD, **dict.fromkeys(sorted(others), BAD)}, token)
     return kind == Rating.Kind.BEST or len(others) <= 1
 
@@ -102,7 +103,7 @@ def _redraw(session: Session, batch: Batch, candidate: Candidate) -> Batch | Non
         slots = [(row.slot, row.attempt) for row in shown if row.picture_id not in known]
     Candidate.objects.bulk_create(Candidate(batch=batch, slot=slot, attempt=n + 1) for slot, n in slots)
     Batch.objects.filter(pk=batch.pk).update(**session.controls())
-    if batch.state != Batch.State.READY:
+    if batch.job.state != Job.State.DONE:
         return None  # the worker that draws this batch will find the new attempts
     queue(batch)
     return batch
@@ -114,7 +115,7 @@ def compare(batch: Batch, first: int, second: int, answer: str, form_token: uuid
 
     The same form token twice is one event, if it says the same. Raises NotAllowed for pictures that are not there.
     """
-    Batch.objects.select_for_update().get(pk=batch.pk)
+    batch = locked(pk=batch.pk)
     shown = batch.shown().filter(pk__in=(first, second)).select_related("picture").defer("proposed", "picture__vector")
     both = {one.pk: one.picture_id for one in shown if one.picture_id}
     if len(both) < 2:
@@ -127,13 +128,13 @@ def compare(batch: Batch, first: int, second: int, answer: str, form_token: uuid
         return
     with counts.kept(batch.session_id, values):
         feedback.undo(feedback.of_pair(*values))
-        feedback.add_one(Asked(batch.session.owner_id, batch.session_id, batch.finished_at), kind, values, token)
+        feedback.add_one(Asked(batch.session.owner_id, batch.session_id, batch.job.finished_at), kind, values, token)
 
 
 @transaction.atomic
 def undo_compare(batch: Batch) -> None:
     """Take back the last answer about a pair of this batch, if there is one."""
-    Batch.objects.select_for_update().get(pk=batch.pk)
+    batch = locked(pk=batch.pk)
     last = feedback.last_of_pairs(list(batch.pictures().values_list("pk", flat=True)))
     if last is not None:
         with counts.kept(batch.session_id, last.items.values_list("picture_id", flat=True)):

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from preferences.errors import NotAllowed
 from preferences.sessions.controls import Controls
 from preferences.sessions.models import Batch, Candidate, Session
-from preferences.sessions.services import queue
+from preferences.sessions.services import locked, queue
 
 
 @transaction.atomic
@@ -17,7 +17,7 @@ def retry_batch(batch: Batch) -> Batch:
 
     Where and how many at once is as the session says by now: what failed may have been just that.
     """
-    batch = Batch.objects.select_for_update().get(pk=batch.pk)
+    batch = locked(pk=batch.pk)
     again = batch.newest_attempts().filter(state=Candidate.State.READY).exclude(error="")
     others = batch.newest_attempts().filter(state=Candidate.State.FAILED)
     if not batch.is_active and (batch.has_ended_early or others.exists()):
@@ -35,7 +35,7 @@ def draw_again(candidate: Candidate) -> Batch:
     What was said of it stands. Asked twice it is drawn once. Raises NotAllowed where it was never drawn, has been
     replaced, or another batch of the session is being drawn.
     """
-    batch = Batch.objects.select_for_update().get(pk=candidate.batch_id)
+    batch = locked(pk=candidate.batch_id)
     newest = batch.newest_attempts().filter(pk=candidate.pk)
     if not newest.exists():
         raise NotAllowed("Another picture has taken the place of this one: reload the page.")

@@ -2,6 +2,7 @@
 
 from django.db.models import Exists, OuterRef
 
+from preferences.jobs.models import Job
 from preferences.sessions.models import Batch, Candidate, Session
 
 
@@ -13,5 +14,5 @@ def pending_candidates(batch_id: int) -> list[Candidate]:
 
 def last_started() -> Session | None:
     """The newest session whose drawing nobody stopped: a worker that starts will most likely need its model next."""
-    stopped = Batch.objects.filter(session=OuterRef("pk"), state=Batch.State.CANCELLED)
+    stopped = Batch.objects.filter(session=OuterRef("pk"), job__state=Job.State.CANCELLED)
     return Session.objects.exclude(Exists(stopped)).order_by("-created_at").first()

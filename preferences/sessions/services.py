@@ -14,11 +14,14 @@ from preferences.feedback import services as feedback
 from preferences.feedback.models import Rating
 from preferences.feedback.selectors import last_word, rated
 from preferences.feedback.services import BAD, GOOD
-from preferences.jobs.waking import DRAW_BATCH, wake_on_commit
+from preferences.jobs import services as jobs
+from preferences.jobs.models import Job
 from preferences.library import files
 from preferences.sessions import counts
 from preferences.sessions.controls import Asking
 from preferences.sessions.models import Batch, Candidate, Session
+
+DRAW_BATCH = "preferences.tasks.draw_batch"
 
 
 @transaction.atomic
@@ -51,9 +54,8 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
 
     `good` and `bad` are candidate ids of this batch. Raises NotAllowed while the batch is being drawn.
     """
-    batch = Batch.objects.select_for_update().get(session=session, number=number)
-    following = Batch.objects.filter(session=session, number=number + 1).first()
-    if following is None and batch.is_active:
+    batch = locked(session=session, number=number)
+    if batch.submitted_at is None and batch.is_active:
         raise NotAllowed("This batch is still being drawn: wait for the last picture, then submit it.")
     values = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
     ready = batch.candidates.filter(state=Candidate.State.READY, pk__in=values)
@@ -62,21 +64,22 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
         raise NotAllowed("The form names pictures that are not in this batch: reload the page.")
     refuse_unseen(*named)
     wanted = {one.picture_id: values[one.pk] for one in named if one.picture_id}
-    if following is not None:  # from a page that did not know: what it says counts all the same
+    if batch.submitted_at is not None:  # from a page that did not know: what it says counts all the same
         known = {one.picture_id: one.said for one in named}
         _say(batch, {pk: value for pk, value in wanted.items() if known[pk] != value})
-        return following
+        return session.batches.filter(number__gt=number).earliest("number")
     if session.unrated_is_bad and session.asking in (Asking.GOOD_BAD, Asking.STARS):
         shown = files.seen(batch.pictures())
         wanted = dict.fromkeys(shown - rated(shown), BAD) | wanted
     _say(batch, wanted)
+    Batch.objects.filter(pk=batch.pk).update(submitted_at=timezone.now())
     return _add_batch(session, number + 1)
 
 
 def _say(batch: Batch, values: Mapping[int, float]) -> None:
     """That these pictures (ids) of a batch are good or bad."""
     with counts.kept(batch.session_id, values):
-        asked = feedback.Asked(batch.session.owner_id, batch.session_id, batch.finished_at)
+        asked = feedback.Asked(batch.session.owner_id, batch.session_id, batch.job.finished_at)
         feedback.add_each(asked, Rating.Kind.GOOD_BAD, values)
 
 
@@ -89,17 +92,29 @@ def refuse_unseen(*candidates: Candidate) -> None:
 
 def _add_batch(session: Session, number: int) -> Batch:
     only_one_active(session)
-    batch = Batch.objects.create(session=session, number=number, **session.controls())
+    job = jobs.submit(DRAW_BATCH, owner_id=session.owner_id, subject=str(session.pk), **_worker_for(session))
+    batch = Batch.objects.create(
+        session=session, number=number, job=job, revealed_at=timezone.now(), **session.controls()
+    )
     slots = range(1, batch.curation_size + 1)
     Candidate.objects.bulk_create(Candidate(batch=batch, slot=slot) for slot in slots)
-    wake_on_commit(DRAW_BATCH, batch.pk)
     return batch
+
+
+def _worker_for(session: Session) -> dict[str, Any]:
+    """Whom a batch is drawn by: any worker where a server draws, otherwise one that may load the model."""
+    return {"queue": "gpu", "model": "" if session.server else session.model}
+
+
+def locked(**which: Any) -> Batch:
+    """A batch and its job, so that neither a worker nor another request changes them in this transaction."""
+    return Batch.objects.select_related("job").select_for_update(of=("self", "job")).get(**which)
 
 
 def only_one_active(session: Session) -> None:
     """Call it before a batch is queued: two that ask at once wait for each other. Raises NotAllowed for the second."""
     Session.objects.select_for_update().get(pk=session.pk)
-    active = session.batches.filter(state__in=Batch.ACTIVE).values_list("number", flat=True).first()
+    active = session.batches.filter(job__state__in=Job.ACTIVE).values_list("number", flat=True).first()
     if active is not None:
         raise NotAllowed(f"Batch {active} of this session is being drawn: try again when it is done.")
 
@@ -107,9 +122,7 @@ def only_one_active(session: Session) -> None:
 def queue(batch: Batch, **changes: Any) -> None:
     """Let a batch that is not active be drawn (again), with some of its controls changed. As only_one_active."""
     only_one_active(batch.session)
-    now = timezone.now()
-    Batch.objects.filter(pk=batch.pk).update(
-        state=Batch.State.QUEUED, phase=Batch.Phase.QUEUED, error="", enqueued_at=now, finished_at=None, **changes
-    )
+    if changes:
+        Batch.objects.filter(pk=batch.pk).update(**changes)
     batch.refresh_from_db()
-    wake_on_commit(DRAW_BATCH, batch.pk)
+    jobs.submit_again(batch.job, **_worker_for(batch.session))

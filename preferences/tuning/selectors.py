@@ -5,4 +5,4 @@ from preferences.tuning.models import Search
 
 
 def last_search(session: Session) -> Search | None:
-    return Search.objects.filter(session=session).first()
+    return Search.objects.select_related("job").filter(session=session).first()

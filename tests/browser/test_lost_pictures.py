@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from preferences.drawing.run import draw_batch
 from preferences.models import Candidate
 from preferences.sessions import rating
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory
 
 

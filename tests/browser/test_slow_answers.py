@@ -6,10 +6,10 @@ import uuid
 import pytest
 from playwright.sync_api import APIResponse, Page, Route, expect
 
-from preferences.drawing.run import draw_batch
 from preferences.models import Candidate, Rating, Session
 from preferences.sessions import rating, training
 from tests.browser.conftest import eventually
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory, rating_counts
 
 

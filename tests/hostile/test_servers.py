@@ -23,9 +23,9 @@ from generation.errors import Cancelled, GenerationError, ServerUnavailable
 from generation.progress import Report
 from generation.types import Picture
 from preferences.drawing import run
-from preferences.drawing.run import draw_batch
-from preferences.models import Batch, Candidate
+from preferences.models import Batch, Candidate, Job
 from tests import factories, hostile
+from tests.drawing import draw_batch
 from tests.generation.requests import request_for
 
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -192,7 +192,7 @@ def test_what_cannot_be_kept_is_kept_as_a_mark(user, manager, spec, odd):
         batch = session.batches.get()
         draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.FAILED
+    assert batch.job.state == Job.State.FAILED
     assert "says: bad \ufffd" in batch.error
     with hostile.server(images({"image_base64": None, "error": f"no {odd} paint"})) as url:
         (picture,) = RemoteBackend(url).generate(spec, request_for(spec, n=1))
@@ -235,11 +235,11 @@ def test_a_cancelled_batch_frees_the_worker_of_a_server_that_never_answers(user,
         batch = session.batches.get()
         worker = threading.Thread(target=run.draw_batch, args=(batch.pk, manager, "gpu@a"))
         worker.start()
-        while Batch.objects.get(pk=batch.pk).state != Batch.State.RUNNING:
+        while Batch.objects.get(pk=batch.pk).job.state != Job.State.RUNNING:
             time.sleep(0.05)
         # As whoever cancels it, or takes it over: the lease is no longer the worker's.
         none = {"lease_token": None, "lease_expires_at": None}
-        Batch.objects.filter(pk=batch.pk).update(state=Batch.State.CANCELLED, **none)
+        Job.objects.filter(batch=batch).update(state=Job.State.CANCELLED, **none)
         worker.join(30)
         assert not worker.is_alive()
     assert not Candidate.objects.filter(state=Candidate.State.READY).exists()

@@ -13,10 +13,10 @@ from django.forms import model_to_dict
 from django.urls import reverse
 
 from preferences.admin_lists import DEPTH
-from preferences.drawing.run import draw_batch
 from preferences.models import Batch, Candidate, Descriptor, Embedding, OptimizerState, Rating, Search, Session, Worker
 from preferences.sessions import rating
 from preferences.sessions import services as session_services
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory, finish
 
 pytestmark = pytest.mark.django_db
@@ -133,7 +133,7 @@ def test_a_sessions_name_and_controls_can_be_changed_and_it_goes_on(client, mana
     following = session_services.submit_batch(session, 1, [], [])
     draw_batch(following.pk, manager, "gpu@test")
     following.refresh_from_db()
-    assert (following.state, following.candidates.count()) == ("ready", 3), following.error
+    assert (following.job.state, following.candidates.count()) == ("ready", 3), following.job.error
 
 
 def test_a_rating_during_a_change_in_the_admin_is_counted(client, rated, monkeypatch):

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from generation import registry, spaces
-from preferences.drawing.run import draw_batch
 from preferences.learning.evidence import NOTHING_LIKED
-from preferences.models import Batch, Session
+from preferences.models import Batch, Job, Session
 from preferences.sessions import rating
 from preferences.sessions import services as session_services
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,7 +22,7 @@ def draw(batch: Batch, manager) -> np.ndarray:
     """Its pictures [n, height, width, 3]."""
     draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY, batch.error
+    assert batch.job.state == Job.State.DONE, batch.job.error
     return np.stack([np.asarray(Image.open(one.picture.image).convert("RGB"), float) for one in batch.candidates.all()])
 
 

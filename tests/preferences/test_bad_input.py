@@ -5,9 +5,9 @@ import uuid
 import pytest
 from django.test import Client
 
-from preferences.drawing.run import draw_batch
 from preferences.jobs import selectors as job_selectors
 from preferences.models import Batch, Rating, Session
+from tests.drawing import draw_batch
 from tests.factories import start_form
 
 pytestmark = pytest.mark.django_db

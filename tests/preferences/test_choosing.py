@@ -11,10 +11,10 @@ from PIL import Image
 from generation.descriptors import describe
 from generation.errors import ModelUnavailable, OutOfMemory
 from preferences.drawing import choose, keep, run
-from preferences.drawing.run import draw_batch
 from preferences.feedback import training_set
-from preferences.models import Batch, Candidate, Descriptor, Embedding, Picture, Rating
+from preferences.models import Batch, Candidate, Descriptor, Embedding, Job, Picture, Rating
 from preferences.sessions import training
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +33,7 @@ def rated_session(client, manager, **changes):
 def draw(batch: Batch, manager) -> list[Candidate]:
     draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY, batch.error
+    assert batch.job.state == Job.State.DONE, batch.job.error
     return list(batch.candidates.order_by("slot"))
 
 
@@ -119,7 +119,7 @@ def test_killed_while_drawing_the_same_vectors_are_drawn_again(client, manager, 
     draw_batch(batch.pk, manager, "gpu@killed")
     first = [vector.tobytes() for vector in drawn[:3]]
     monkeypatch.undo()
-    Batch.objects.filter(pk=batch.pk).update(lease_expires_at="2000-01-01T00:00Z")
+    Job.objects.filter(batch=batch).update(lease_expires_at="2000-01-01T00:00Z")
     candidate = draw(batch, manager)[0]
     assert candidate.picture.vector.tobytes() in first
 

@@ -7,11 +7,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from preferences.drawing.run import draw_batch
-from preferences.models import Batch, Candidate, Rating, Session
+from preferences.models import Candidate, Job, Rating, Session
 from preferences.pages import batches
 from preferences.sessions import rating
 from preferences.sessions import services as session_services
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory, local_user, rating_counts, start_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -218,7 +218,7 @@ def test_the_estimate_leaves_out_the_time_that_a_person_took(session, user):
     """Two pictures were drawn an hour before the batch was asked for again; since then one each 10 seconds."""
     batch = session.batches.get()
     asked = timezone.now() - timedelta(seconds=25)
-    Batch.objects.filter(pk=batch.pk).update(enqueued_at=asked, state=Batch.State.QUEUED)
+    Job.objects.filter(batch=batch).update(enqueued_at=asked, state=Job.State.QUEUED, finished_at=None)
     first, second, third, _ = batch.candidates.all()
     for candidate, drawn_at in (
         (first, asked - timedelta(hours=1)),

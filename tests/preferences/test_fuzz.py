@@ -26,7 +26,7 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from preferences.drawing.run import draw_batch
+from preferences.drawing import keep
 from preferences.feedback import forms as feedback_forms
 from preferences.jobs import leases
 from preferences.models import Batch, Candidate, Rating, Session, Worker
@@ -34,6 +34,7 @@ from preferences.sessions import forms as session_forms
 from preferences.sessions import rating
 from preferences.sessions import services as session_services
 from preferences.tuning import services as tuning_services
+from tests.drawing import claim_batch, draw_batch
 from tests.factories import SessionFactory, start_form
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(3600)]
@@ -103,7 +104,7 @@ def known(manager, settings) -> Known:
     for candidate, word in zip(first.candidates.order_by("slot"), ("good", "bad", "5", "none"), strict=True):
         rating.rate(candidate, word, uuid.uuid4())
     running = session_services.submit_batch(ready, 1, [], [])
-    leases.claim_batch(running.pk, "gpu@a")
+    claim_batch(running.pk, "gpu@a")
     tuning_services.start_search(ready)
 
     pairs = SessionFactory(asking="pairs", space="pooled_embed")
@@ -117,7 +118,8 @@ def known(manager, settings) -> Known:
         path.unlink()
 
     failed = SessionFactory()
-    leases.fail_batch(leases.claim_batch(failed.batches.get().pk, "gpu@a"), "No more paint.")
+    broken = failed.batches.get()
+    keep.fail(claim_batch(broken.pk, "gpu@a"), broken.pk, "No more paint.")
     waiting = SessionFactory(generation_mode="server", server_url="http://127.0.0.1:9", asking="stars")
     without_model = SessionFactory(asking="best")
     Session.objects.filter(pk=without_model.pk).update(model="gone")

@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from generation import spaces
-from preferences.drawing.run import draw_batch
 from preferences.learning.value_models import VALUE_MODELS
-from preferences.models import Batch, Candidate, OptimizerState, RatedPicture, Rating, Session
+from preferences.models import Batch, Candidate, Job, OptimizerState, RatedPicture, Rating, Session
 from preferences.sessions import rating, training
 from preferences.sessions import services as session_services
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory, rating_counts, start_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def draw(batch: Batch, manager) -> Batch:
     draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY, batch.error
+    assert batch.job.state == Job.State.DONE, batch.job.error
     return batch
 
 
@@ -154,7 +154,7 @@ def test_without_form_submit_each_vote_redraws(client, manager, everything, redr
     first = batch.candidates.first()
     rate(client, first, "good")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.QUEUED
+    assert batch.job.state == Job.State.QUEUED
     assert batch.candidates.filter(attempt=2, state="pending").count() == redrawn
     draw(batch, manager)
     assert batch.candidates.filter(state="ready").count() == 4 + redrawn
@@ -186,7 +186,7 @@ def test_a_vote_on_an_older_batch_is_saved_and_redraws_nothing(client, manager):
 
 def test_a_failed_batch_is_not_tried_again_beside_another(client, manager, session):
     first = draw(session.batches.get(), manager)
-    Batch.objects.filter(pk=first.pk).update(state=Batch.State.FAILED)
+    Job.objects.filter(batch=first).update(state=Job.State.FAILED)
     client.post(f"/s/{session.pk}/1/submit")
     assert client.post(f"/s/{session.pk}/1/retry").status_code == 409
 
@@ -283,7 +283,7 @@ def test_a_change_of_the_way_of_asking_loses_nothing(client, manager):
 
 def test_the_best_waits_for_the_whole_batch(client, manager, session):
     batch = draw(session.batches.get(), manager)
-    Batch.objects.filter(pk=batch.pk).update(state=Batch.State.QUEUED)
+    Job.objects.filter(batch=batch).update(state=Job.State.QUEUED, finished_at=None)
     answer = rate(client, batch.candidates.first(), "best")
     assert answer.status_code == 409
     assert "when you have seen all of it" in answer.content.decode()

@@ -5,12 +5,12 @@ import uuid
 
 import pytest
 
-from preferences.drawing.run import draw_batch
 from preferences.learning.feedback import Choice, Label, Tie
 from preferences.models import Batch, OptimizerState, Rating
 from preferences.pages import pairs
 from preferences.sessions import services as session_services
 from preferences.sessions import training
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db

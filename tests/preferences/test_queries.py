@@ -2,7 +2,7 @@
 
 import pytest
 
-from preferences.drawing.run import draw_batch
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -4,12 +4,12 @@ import uuid
 
 import pytest
 
-from preferences.drawing.run import draw_batch
 from preferences.learning.feedback import Choice
 from preferences.models import Batch
 from preferences.pages import batches
 from preferences.sessions import rating, training
 from preferences.sessions import services as session_services
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db

@@ -13,13 +13,14 @@ from PIL import Image
 
 from generation.pipelines import base
 from generation.types import Picture
-from preferences.drawing.run import draw_batch
+from preferences.drawing import keep
 from preferences.errors import NotAllowed
 from preferences.jobs import leases
-from preferences.models import Batch, Candidate, RatedPicture, Rating
+from preferences.models import Batch, Candidate, Job, RatedPicture, Rating
 from preferences.pages import pairs
 from preferences.sessions import rating, redrawing, training
 from preferences.sessions import services as session_services
+from tests.drawing import claim_batch, draw_batch
 from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,10 +87,10 @@ def lose(*candidates: Candidate) -> None:
 def test_a_batch_of_which_nothing_could_be_drawn_has_failed(client, batch, manager, failing):
     failing(0, 1, 2, 3)
     draw(batch, manager)
-    assert batch.state == Batch.State.FAILED
+    assert batch.job.state == Job.State.FAILED
     page = page_of(client, batch)
     assert "Drawing failed" in page
-    assert batch.error in page
+    assert batch.job.error in page
     assert page.count("No paint.") == 4
     assert "Try again</button>" in page
     assert "which ones do you like" not in page
@@ -97,7 +98,7 @@ def test_a_batch_of_which_nothing_could_be_drawn_has_failed(client, batch, manag
     failing()
     assert client.post(f"/s/{batch.session_id}/1/retry").status_code == 302
     draw(batch, manager)
-    assert (batch.state, batch.error) == (Batch.State.READY, "")
+    assert (batch.job.state, batch.job.error) == (Job.State.DONE, "")
     assert batch.shown().count() == 4
     assert not set(before) & set(vectors(batch))  # the same ones would have failed again
 
@@ -105,7 +106,7 @@ def test_a_batch_of_which_nothing_could_be_drawn_has_failed(client, batch, manag
 def test_some_that_failed_are_tried_again_by_themselves(client, batch, manager, failing):
     failing(1, 2)
     draw(batch, manager)
-    assert batch.state == Batch.State.READY
+    assert batch.job.state == Job.State.DONE
     page = page_of(client, batch)
     assert "2 of 4 images, 2 failed" in " ".join(page.split())
     assert "Try the failed ones again</button>" in page
@@ -238,7 +239,7 @@ def test_the_same_picture_into_the_same_place(client, manager, space):
     assert answer.url == f"/s/{batch.session_id}/1/#tile-1"
     assert 'aria-busy="true"' in tile_of(page_of(client, batch), 1)
     draw(batch, manager)
-    assert batch.state == Batch.State.READY
+    assert batch.job.state == Job.State.DONE
     now = first(batch)
     assert now.picture.vector.tobytes() == candidate.picture.vector.tobytes()
     assert (now.pk, now.attempt, now.score, now.picture) == (candidate.pk, 1, candidate.score, candidate.picture)
@@ -260,7 +261,7 @@ def test_a_picture_that_is_there_can_be_drawn_again_too(client, drawn, manager):
     again(client, candidate)  # a double click
     assert drawn.candidates.filter(state=Candidate.State.PENDING).count() == 1
     draw(drawn, manager)
-    assert drawn.state == Batch.State.READY
+    assert drawn.job.state == Job.State.DONE
     assert first(drawn).drawn_at > candidate.drawn_at
 
 
@@ -270,9 +271,9 @@ def test_killed_while_it_is_drawn_again(client, drawn, manager, killed_while_dra
     again(client, candidate)
     killed_while_drawing(drawn, "gpu@test")
     assert len(training.training_set(drawn.session, 256).X) == 1  # what was said stands meanwhile
-    assert leases.release_leases_of("gpu@test") == [drawn.pk]
+    assert leases.release_all_of("gpu@test") == [drawn.job_id]
     draw(drawn, manager)
-    assert (drawn.state, first(drawn).state) == (Batch.State.READY, Candidate.State.READY)
+    assert (drawn.job.state, first(drawn).state) == (Job.State.DONE, Candidate.State.READY)
     assert first(drawn).picture.vector.tobytes() == candidate.picture.vector.tobytes()
 
 
@@ -280,10 +281,10 @@ def test_while_its_batch_is_drawn_it_is_drawn_along(client, batch, manager, fail
     failing(3)
     draw(batch, manager)
     client.post(f"/s/{batch.session_id}/1/retry")
-    lease = leases.claim_batch(batch.pk, "gpu@test")
+    lease = claim_batch(batch.pk, "gpu@test")
     assert again(client, first(batch)).status_code == 302
-    assert not leases.finish_batch(lease)
-    Batch.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    assert not keep.close(lease, batch)
+    Job.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     failing()
     draw(batch, manager)
     assert batch.shown().count() == 4
@@ -333,7 +334,7 @@ def test_what_cannot_be_drawn_again_stays_what_it_was(client, drawn, manager, fa
     say(client, candidate, "good")
     redrawing.draw_again(candidate)
     if whole_batch:
-        leases.fail_batch(leases.claim_batch(drawn.pk, "gpu@test"), "No paint.")
+        keep.fail(claim_batch(drawn.pk, "gpu@test"), drawn.pk, "No paint.")
     else:
         failing(0)
         draw(drawn, manager)
@@ -345,6 +346,6 @@ def test_what_cannot_be_drawn_again_stays_what_it_was(client, drawn, manager, fa
     failing()
     client.post(f"/s/{drawn.session_id}/1/retry") if whole_batch else again(client, candidate)
     draw(drawn, manager)
-    assert drawn.state == Batch.State.READY
+    assert drawn.job.state == Job.State.DONE
     assert (first(drawn).error, first(drawn).picture.vector.tobytes()) == ("", candidate.picture.vector.tobytes())
     assert "could not be drawn again" not in page_of(client, drawn)

@@ -10,10 +10,9 @@ from django.db import OperationalError
 from generation.errors import GenerationError
 from generation.manager import ModelManager
 from preferences.drawing import encode, keep
-from preferences.drawing.run import draw_batch
-from preferences.jobs import leases
-from preferences.models import Batch, Candidate
+from preferences.models import Batch, Candidate, Job
 from preferences.sessions import redrawing
+from tests.drawing import claim_batch, draw_batch
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +36,7 @@ def test_the_next_pass_begins_while_the_last_one_is_encoded(batch, manager, monk
     monkeypatch.setattr(encode.images, "encode", late)
     draw_batch(batch.pk, manager, "gpu@a")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY
+    assert batch.job.state == Job.State.DONE
     assert passes == [2, 2]
     assert set(batch.candidates.values_list("state", flat=True)) == {Candidate.State.READY}
 
@@ -72,7 +71,7 @@ def test_a_failure_in_the_second_pass_keeps_the_pictures_of_the_first(batch, man
     monkeypatch.setattr(type(manager), "generate", fails)
     draw_batch(batch.pk, manager, "gpu@a")
     batch.refresh_from_db()
-    assert (batch.state, batch.error) == (Batch.State.FAILED, "No more paint.")
+    assert (batch.job.state, batch.job.error) == (Job.State.FAILED, "No more paint.")
     states = list(batch.candidates.order_by("slot").values_list("state", flat=True))
     assert states == ["ready", "ready", "failed", "failed"]
 
@@ -84,7 +83,7 @@ def test_who_lost_the_lease_saves_nothing_and_stops(batch, manager, settings, mo
     def robbed(self, spec, request, server=""):
         passes.append(1)
         found = generate(self, spec, request, server)
-        Batch.objects.filter(pk=batch.pk).update(lease_token="0" * 32)
+        Job.objects.filter(batch=batch).update(lease_token="0" * 32)
         return found
 
     monkeypatch.setattr(type(manager), "generate", robbed)
@@ -92,7 +91,7 @@ def test_who_lost_the_lease_saves_nothing_and_stops(batch, manager, settings, mo
     assert len(passes) <= 2
     assert not batch.candidates.filter(state=Candidate.State.READY).exists()
     assert not list(Path(settings.MEDIA_ROOT).rglob("*.png"))  # a file would take the place of the new owner's
-    assert leases.claim_batch(batch.pk, "gpu@b") is None  # it belongs to the other one
+    assert claim_batch(batch.pk, "gpu@b") is None  # it belongs to the other one
 
 
 @pytest.fixture
@@ -128,14 +127,14 @@ def test_what_is_being_drawn_gives_way_to_the_picture(
 
 
 def test_a_preview_can_be_looked_at_and_only_while_the_lease_holds(client, session, batch):
-    lease = leases.claim_batch(batch.pk, "gpu@a")
+    lease = claim_batch(batch.pk, "gpu@a")
     first, second = batch.candidates.order_by("slot")[:2]
     keep.preview(lease, {first.pk: b"a picture"})
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count("not finished yet") == 1
     address = re.search(r'src="(/candidates/\d+/preview\?v=[\d.]+)"', page).group(1)
     assert b"".join(client.get(address).streaming_content) == b"a picture"
-    Batch.objects.filter(pk=batch.pk).update(lease_token="0" * 32)
+    Job.objects.filter(batch=batch).update(lease_token="0" * 32)
     keep.preview(lease, {second.pk: b"another"})
     assert client.get(f"/s/{session.pk}/").content.decode().count("not finished yet") == 1
 
@@ -145,7 +144,7 @@ def test_previews_can_be_switched_off(session, batch, previews, settings, manage
     monkeypatch.setattr(keep, "preview", lambda *_: pytest.fail("It was shown."))
     draw_batch(batch.pk, ModelManager(), "gpu@a")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY
+    assert batch.job.state == Job.State.DONE
 
 
 def test_a_picture_that_cannot_be_encoded_costs_no_other(batch, manager, monkeypatch):
@@ -172,8 +171,8 @@ def test_a_file_that_cannot_be_written_is_told_in_one_sentence(batch, manager, s
     in_its_place.touch()
     draw_batch(batch.pk, manager, "gpu@a")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.FAILED
-    assert re.search(rf"could not be saved \({in_its_place}/\S+: .+\): mend that, and try again\.", batch.error)
+    assert batch.job.state == Job.State.FAILED
+    assert re.search(rf"could not be saved \({in_its_place}/\S+: .+\): mend that, and try again\.", batch.job.error)
     in_its_place.unlink()
     redrawing.retry_batch(batch)
     draw_batch(batch.pk, manager, "gpu@a")
@@ -197,9 +196,9 @@ def test_a_database_that_was_away_for_a_moment_costs_no_picture(batch, manager, 
 
 
 def test_a_failed_batch_leaves_no_previews(transactional_db, client, session, batch, settings):
-    lease = leases.claim_batch(batch.pk, "gpu@a")
+    lease = claim_batch(batch.pk, "gpu@a")
     keep.preview(lease, {batch.candidates.first().pk: b"a picture"})
-    leases.fail_batch(lease, "No more paint.")
+    keep.fail(lease, batch.pk, "No more paint.")
     assert not list(Path(settings.MEDIA_ROOT).rglob("*-preview.webp"))
     client.post(f"/s/{session.pk}/1/retry")
     assert "not finished yet" not in client.get(f"/s/{session.pk}/").content.decode()

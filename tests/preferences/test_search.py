@@ -10,13 +10,15 @@ import pytest
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from preferences.drawing.run import draw_batch
-from preferences.models import Search, Session
+from preferences.jobs import leases
+from preferences.jobs import services as jobs
+from preferences.models import Job, Search, Session
 from preferences.sessions import forgetting, rating
 from preferences.sessions import services as session_services
 from preferences.tuning import selectors as tuning_selectors
 from preferences.tuning import services as tuning_services
 from preferences.tuning import trials
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db
@@ -37,15 +39,23 @@ def rated(manager) -> Session:
 
 def small(session: Session, wanted: int = 3) -> Search:
     search = tuning_services.start_search(session)
-    Search.objects.filter(pk=search.pk).update(wanted=wanted)
+    Job.objects.filter(pk=search.job_id).update(total=wanted)
     return search
+
+
+def make_trial(search: Search) -> bool:
+    """A worker's turn: whether another is to follow."""
+    lease = leases.claim_job(search.job_id, "cpu@test")
+    if lease is not None:
+        trials.make_trial(lease)
+    return Job.objects.get(pk=search.job_id).is_active
 
 
 def test_the_session_takes_the_best_settings(rated):
     search = small(rated)
-    assert [trials.make_trial(search.pk) for _ in range(4)] == [True, True, False, False]
+    assert [make_trial(search) for _ in range(4)] == [True, True, False, False]
     search.refresh_from_db()
-    assert search.state == Search.State.DONE
+    assert search.job.state == Job.State.DONE
     assert len(search.trials) == 3
     assert search.best["loss"] == min(trial["loss"] for trial in search.trials)
     rated.refresh_from_db()
@@ -54,14 +64,14 @@ def test_the_session_takes_the_best_settings(rated):
 
 def test_ratings_that_come_later_do_not_count(rated):
     search = small(rated)
-    trials.make_trial(search.pk)
+    make_trial(search)
     rating.rate(rated.batches.get(number=1).candidates.first(), "bad", uuid.uuid4())
     Search.objects.filter(pk=search.pk).update(trials=[])
     before = Search.objects.get(pk=search.pk)
-    trials.make_trial(search.pk)
-    Search.objects.filter(pk=search.pk).update(state="stopped", finished_at=timezone.now())
+    make_trial(search)
+    jobs.cancel(search.job)
     again = small(rated)
-    trials.make_trial(again.pk)
+    make_trial(again)
     before.refresh_from_db()
     again.refresh_from_db()
     assert before.trials[0]["settings"] == again.trials[0]["settings"]
@@ -75,24 +85,30 @@ def test_one_search_a_session(rated):
 def test_a_trial_that_comes_twice_counts_once(rated):
     search = small(rated)
     settings = {"xgboost_trees": 20, "xgboost_depth": 2, "xgboost_learning_rate": 0.2}
-    assert tuning_services.add_trial(search.pk, 0, settings, 0.5)
-    assert not tuning_services.add_trial(search.pk, 0, settings, 0.5)
+    lease = leases.claim_job(search.job_id, "cpu@test")
+    for same in (Search.objects.get(pk=search.pk), Search.objects.get(pk=search.pk)):
+        tuning_services.add_trial(lease, same, settings, 0.5)
     search.refresh_from_db()
     assert len(search.trials) == 1
 
 
-def test_a_lost_message_is_sent_again(rated):
+def test_a_lost_message_is_sent_again(rated, monkeypatch):
     search = small(rated)
-    assert tuning_services.searches_to_resume() == []
-    Search.objects.filter(pk=search.pk).update(enqueued_at=timezone.now() - timedelta(minutes=3))
-    assert tuning_services.searches_to_resume() == [search.pk]
-    assert tuning_services.searches_to_resume() == []
+    woken: list[str] = []
+    monkeypatch.setattr(jobs, "wake", woken.append)
+    jobs.wake_for_what_waits()
+    assert woken == []
+    Job.objects.filter(pk=search.job_id).update(woken_at=timezone.now() - timedelta(minutes=3))
+    jobs.wake_for_what_waits()
+    assert woken == ["cpu"]
+    jobs.wake_for_what_waits()
+    assert woken == ["cpu"]
 
 
 def test_too_few_ratings_are_one_sentence(client):
     session = SessionFactory(value_model="xgboost")
     search = tuning_services.start_search(session)
-    assert not trials.make_trial(search.pk)
+    assert not make_trial(search)
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert "Nothing was searched: the XGBoost model needs good and bad pictures" in page
     assert tuning_services.start_search(session) != search  # it can be tried again
@@ -103,7 +119,7 @@ def test_the_page(client, rated):
     assert client.post(place).status_code == 302
     search = tuning_selectors.last_search(rated)
     assert "Tried 0 of 100 settings" in client.get(f"/s/{rated.pk}/").content.decode()
-    trials.make_trial(search.pk)
+    make_trial(search)
     running = client.get(place, headers={"HX-Request": "true"})
     assert "Tried 1 of 100 settings" in running.content.decode()
     assert "HX-Trigger" not in running.headers
@@ -111,7 +127,7 @@ def test_the_page(client, rated):
     done = client.get(place, headers={"HX-Request": "true"})
     assert "Of 1 settings, 50 trees of depth 8 with learning rate 0.1" in done.content.decode()
     assert '"id_xgboost_trees": 50' in done.headers["HX-Trigger"]
-    assert not trials.make_trial(search.pk)
+    assert not make_trial(search)
     assert client.get(f"/s/{uuid.uuid4()}/search").status_code == 404
 
 
@@ -121,7 +137,7 @@ def test_found_whatever_the_value_model(client, rated):
     assert "<summary>Settings of XGBoost</summary>" in page
     assert "now it is Ridge." in page
     client.post(f"/s/{rated.pk}/search")
-    trials.make_trial(tuning_selectors.last_search(rated).pk)
+    make_trial(tuning_selectors.last_search(rated))
     client.post(f"/s/{rated.pk}/search/stop")
     page = client.get(f"/s/{rated.pk}/").content.decode()
     assert "They will be used when XGBoost is chosen." in page
@@ -159,9 +175,10 @@ def test_a_search_that_ends_and_a_person_who_forgets_wait_for_each_other():
     """Each locks the session before its searches: otherwise now and then each waits for the other."""
     session = SessionFactory(value_model="xgboost")
     for _ in range(20):
-        search = small(session, wanted=1)
+        search = Search.objects.select_related("job").get(pk=small(session, wanted=1).pk)
+        lease = leases.claim_job(search.job_id, "cpu@test")
         raised = at_once(
-            partial(tuning_services.add_trial, search.pk, 0, {"xgboost_trees": 60}, 0.5),
+            partial(tuning_services.add_trial, lease, search, {"xgboost_trees": 60}, 0.5),
             lambda: tuning_services.stop_search(Session.objects.get(pk=session.pk)),
             lambda: forgetting.forget(Session.objects.get(pk=session.pk)),
             lambda: forgetting.remember(Session.objects.get(pk=session.pk)),

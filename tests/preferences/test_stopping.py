@@ -11,12 +11,11 @@ from django.utils import timezone
 
 from generation.errors import Cancelled
 from generation.manager import ModelManager
-from preferences import tasks
-from preferences.drawing.run import draw_batch
-from preferences.jobs import leases
-from preferences.models import Batch, Candidate, Rating, Worker
+from preferences.jobs import leases, worker
+from preferences.models import Batch, Candidate, Job, Rating, Worker
 from preferences.sessions import rating, stopping
 from preferences.sessions import selectors as session_selectors
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,7 +39,7 @@ def states(batch: Batch) -> list[str]:
 def test_one_that_waits_is_stopped_and_drawn_later(client, batch, manager):
     assert "Stop</button>" in page_of(client, batch)
     assert stop(client, batch).url == f"/s/{batch.session_id}/1/"
-    assert batch.state == Batch.State.CANCELLED
+    assert batch.job.state == Job.State.CANCELLED
     shown = page_of(client, batch)
     assert "<strong>Stopped</strong>" in shown
     assert "0 of 4 images, 4 not drawn" in shown
@@ -52,7 +51,7 @@ def test_one_that_waits_is_stopped_and_drawn_later(client, batch, manager):
     client.post(f"/s/{batch.session_id}/1/retry")
     draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
-    assert (batch.state, states(batch)) == (Batch.State.READY, ["ready"] * 4)
+    assert (batch.job.state, states(batch)) == (Job.State.DONE, ["ready"] * 4)
     assert "Stopped" not in page_of(client, batch)
 
 
@@ -70,7 +69,7 @@ def test_what_was_drawn_stays_and_can_be_rated_and_learned_from(client, batch, s
     batch = session.batches.get()
     draw_batch(batch.pk, Stopped(), "gpu@test")
     batch.refresh_from_db()
-    assert (batch.state, batch.lease_token, batch.leased_by) == (Batch.State.CANCELLED, None, "")
+    assert (batch.job.state, batch.job.lease_token, batch.job.leased_by) == (Job.State.CANCELLED, None, "")
     drawn = states(batch).count("ready")
     assert 1 <= drawn < 4
     assert states(batch) == ["ready"] * drawn + ["failed"] * (4 - drawn)
@@ -116,16 +115,16 @@ def test_the_worker_is_free_within_seconds(client, batch, settings, where):
     thread.join(30)
     assert not thread.is_alive()
     batch.refresh_from_db()
-    assert (batch.state, batch.error) == (Batch.State.CANCELLED, "")
+    assert (batch.job.state, batch.job.error) == (Job.State.CANCELLED, "")
 
 
 def test_only_what_is_waited_for_is_stopped(client, batch, manager):
     draw_batch(batch.pk, manager, "gpu@test")
     stop(client, batch)
-    assert (batch.state, states(batch)) == (Batch.State.READY, ["ready"] * 4)
+    assert (batch.job.state, states(batch)) == (Job.State.DONE, ["ready"] * 4)
     theirs = SessionFactory(owner=User.objects.create_user("other")).batches.get()
     assert stop(client, theirs).status_code == 404
-    assert theirs.state == Batch.State.QUEUED
+    assert theirs.job.state == Job.State.QUEUED
 
 
 def test_a_picture_that_is_drawn_again_stays_what_it_was(client, batch, manager):
@@ -141,7 +140,7 @@ def test_a_vote_in_a_stopped_batch_lets_nothing_be_drawn(client, manager):
     batch = SessionFactory(form_submit=False).batches.get()
     draw_batch(batch.pk, manager, "gpu@test")
     Candidate.objects.filter(batch=batch, slot=4).update(state="pending")
-    Batch.objects.filter(pk=batch.pk).update(state=Batch.State.QUEUED)
+    Job.objects.filter(batch=batch).update(state=Job.State.QUEUED, finished_at=None)
     stop(client, batch)
     assert rating.rate(batch.candidates.get(slot=1), "good", uuid.uuid4()) is None
     assert not batch.candidates.filter(state="pending").exists()
@@ -175,7 +174,7 @@ def test_nothing_of_another_model_or_of_one_that_is_there(client, batch):
     assert "Downloading" not in page_of(client, batch)
     leases.report_worker("gpu@test", state=Worker.State.READY, progress=FETCHING)
     assert "Downloading" in page_of(client, batch)
-    Batch.objects.filter(pk=batch.pk).update(phase=Batch.Phase.GENERATING)
+    Job.objects.filter(batch=batch).update(phase=Batch.Phase.GENERATING)
     assert "Downloading" not in page_of(client, batch)
     leases.report_worker("gpu@test", seen_at=timezone.now(), progress=None)
     assert Worker.objects.get().load is None
@@ -189,6 +188,6 @@ def test_a_worker_that_starts_does_not_fetch_what_somebody_has_stopped(batch):
 
 def test_a_worker_that_starts_leaves_celery_no_connection_to_close(monkeypatch):
     """Celery closes it by its number, and then once more: by then that may be the number of a file."""
-    monkeypatch.setattr(tasks, "_report", lambda name: None)
+    monkeypatch.setattr(worker, "start_reporting", lambda *_: None)
     worker_process_init.send(sender="gpu@test")
     assert connection.connection is None

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from preferences.drawing import run
-from preferences.drawing.run import draw_batch
 from preferences.learning.value_models import VALUE_MODELS
-from preferences.models import Batch, OptimizerState, Search, Session
+from preferences.models import Batch, Job, OptimizerState, Search, Session
 from preferences.sessions import forgetting, rating, training
 from preferences.sessions import services as session_services
 from preferences.tuning import services as tuning_services
 from preferences.tuning import trials
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def draw(batch: Batch, manager) -> Batch:
     draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY, batch.error
+    assert batch.job.state == Job.State.DONE, batch.job.error
     return batch
 
 

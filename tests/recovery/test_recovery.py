@@ -8,7 +8,7 @@ from pathlib import Path
 import redis
 
 from preferences.jobs import waking
-from preferences.models import Batch, Candidate, Session, Worker
+from preferences.models import Batch, Candidate, Job, Session, Worker
 from preferences.sessions import services as session_services
 from tests.factories import SessionFactory
 from tests.recovery.conftest import wait_for
@@ -38,7 +38,7 @@ def assert_completes(session: Session, seconds: float = 120) -> None:
 
     def is_ready() -> bool:
         batch.refresh_from_db()
-        return batch.state == Batch.State.READY
+        return batch.job.state == Job.State.DONE
 
     wait_for(is_ready, seconds, "the batch is ready")
     rows = list(batch.candidates.all())
@@ -101,7 +101,7 @@ def test_everything_is_restarted_in_the_middle(workers):
     assert_completes(session)
     following = session_services.submit_batch(session, 1, [], [])
     waking.wake(waking.DRAW_BATCH, following.pk)
-    wait_for(lambda: Batch.objects.get(pk=following.pk).state == Batch.State.READY, 300, "the next batch works too")
+    wait_for(lambda: Batch.objects.get(pk=following.pk).job.state == Job.State.DONE, 300, "the next batch works too")
 
 
 def test_a_worker_without_memory_says_so_and_a_new_process_takes_its_place(workers):
@@ -116,7 +116,7 @@ def test_a_worker_without_memory_says_so_and_a_new_process_takes_its_place(worke
     resource.prlimit(first, resource.RLIMIT_AS, (used + 150 * 2**20, -1))
     large = SessionFactory(width=1024, height=1024, curation_size=8, inference_batch=8, diff_steps=1)
     waking.wake(waking.DRAW_BATCH, large.batches.get().pk)
-    wait_for(lambda: large.batches.get().state == Batch.State.FAILED, 300, "it gives up")
+    wait_for(lambda: large.batches.get().job.state == Job.State.FAILED, 300, "it gives up")
     assert "ran out of memory while drawing: lower Inference Batch" in large.batches.get().error
     assert_completes(begin())
     assert child() != first

@@ -19,10 +19,10 @@ from generation.pipelines.flux import Flux
 from generation.pipelines.loading import fetch
 from generation.pipelines.stable_diffusion import StableDiffusion
 from generation.progress import Report
-from preferences.drawing.run import draw_batch
 from preferences.feedback import training_set
-from preferences.models import Batch, Embedding
+from preferences.models import Embedding, Job
 from preferences.sessions import training
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory
 from tests.replicas import GATED, guard, repositories
 
@@ -120,7 +120,7 @@ def test_the_encoder_of_a_model_sees_and_its_choices_are_saved(
             batch = session.batches.get(number=number)
             draw_batch(batch.pk, manager, "gpu@test")
             batch.refresh_from_db()
-            assert batch.state == Batch.State.READY, batch.error
+            assert batch.job.state == Job.State.DONE, batch.job.error
             note = batch.optimizer_states.get().note
             assert "not looked at" not in note
             assert ("Of 3 pictures drawn" in note) == (number > 1)
