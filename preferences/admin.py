@@ -151,25 +151,25 @@ class BatchAdmin(ReadOnlyAdmin):
 
 @admin.register(Candidate)
 class CandidateAdmin(ReadOnlyAdmin):
-    list_display = ("picture", "batch", "slot", "attempt", "state", "score", "distance", "drawn_at")
+    list_display = ("shown", "batch", "slot", "attempt", "state", "score", "distance", "drawn_at")
     list_display_links = ("batch", "slot")
     list_filter = ("state",)
     list_select_related = ("batch",)
     unread = ("proposed",)
 
     @admin.display(description="picture")
-    def picture(self, candidate: Candidate) -> SafeString | str:
+    def shown(self, candidate: Candidate) -> SafeString | str:
         return thumbnail(candidate.pk if candidate.picture_id else None, candidate)
 
 
 @admin.register(Rating)
 class RatingAdmin(ReadOnlyAdmin):
-    list_display = ("picture", "id", "session", "kind", "answered_at", "undone_at")
+    list_display = ("shown", "id", "session", "kind", "answered_at", "undone_at")
     list_display_links = ("id",)
     list_filter = ("kind",)
     list_select_related = ("session",)
-    fields = ("pictures", "session", "kind", "form_token", "shown_at", "answered_at", "undone_at")
-    readonly_fields = ("pictures",)
+    fields = ("said", "owner", "session", "kind", "form_token", "shown_at", "answered_at", "undone_at")
+    readonly_fields = ("said",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rating]:
         best = RatedPicture.objects.filter(rating=OuterRef("pk")).order_by("-value", "pk")
@@ -179,11 +179,11 @@ class RatingAdmin(ReadOnlyAdmin):
         return rows
 
     @admin.display(description="picture")
-    def picture(self, rating: Rating) -> SafeString | str:
+    def shown(self, rating: Rating) -> SafeString | str:
         return thumbnail(rating.best_id, rating)  # type: ignore[attr-defined]
 
     @admin.display(description="pictures")
-    def pictures(self, rating: Rating) -> SafeString:
+    def said(self, rating: Rating) -> SafeString:
         items = rating.items.annotate(shown_id=F("picture__candidate")).order_by("-value", "pk")[:PICTURES_SHOWN]
         return side_by_side(format_html("{} {}", thumbnail(one.shown_id, one), f"{one.value:+g}") for one in items)
 
@@ -209,19 +209,19 @@ class OfPictureAdmin(ReadOnlyAdmin):
     unread = ("vector", "picture__vector", "picture__candidate__proposed")
 
     @admin.display(description="")
-    def thumbnail(self, row: Embedding | Descriptor) -> SafeString | str:
+    def shown(self, row: Embedding | Descriptor) -> SafeString | str:
         return thumbnail(row.picture.candidate.pk if hasattr(row.picture, "candidate") else None, row.picture)
 
 
 @admin.register(Embedding)
 class EmbeddingAdmin(OfPictureAdmin):
-    list_display = ("thumbnail", "picture", "encoder")
+    list_display = ("shown", "picture", "encoder")
     fields = ("picture", "encoder")
 
 
 @admin.register(Descriptor)
 class DescriptorAdmin(OfPictureAdmin):
-    list_display = ("thumbnail", "picture", "name")
+    list_display = ("shown", "picture", "name")
     fields = ("picture", "name")
 
 

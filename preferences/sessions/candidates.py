@@ -23,4 +23,4 @@ def give_up(pending: QuerySet[Candidate], error: str) -> None:
     was_drawn = Case(
         When(picture__isnull=True, then=Value(Candidate.State.FAILED)), default=Value(Candidate.State.READY)
     )
-    pending.update(state=was_drawn, error=error, drawn_at=timezone.now(), proposed=None, preview="")
+    pending.update(state=was_drawn, error=error, drawn_at=timezone.now(), preview="")

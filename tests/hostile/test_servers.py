@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from django.utils import timezone
 from PIL import Image
 
 from generation import wire
@@ -22,7 +23,6 @@ from generation.backends.remote import RemoteBackend
 from generation.errors import Cancelled, GenerationError, ServerUnavailable
 from generation.progress import Report
 from generation.types import Picture
-from preferences.drawing import run
 from preferences.models import Batch, Candidate, Job
 from tests import factories, hostile
 from tests.drawing import draw_batch
@@ -233,13 +233,13 @@ def test_a_cancelled_batch_frees_the_worker_of_a_server_that_never_answers(user,
     with hostile.server(nothing) as url:
         session = factories.SessionFactory(owner=user, generation_mode="server", server_url=url)
         batch = session.batches.get()
-        worker = threading.Thread(target=run.draw_batch, args=(batch.pk, manager, "gpu@a"))
+        worker = threading.Thread(target=draw_batch, args=(batch.pk, manager, "gpu@a"))
         worker.start()
         while Batch.objects.get(pk=batch.pk).job.state != Job.State.RUNNING:
             time.sleep(0.05)
         # As whoever cancels it, or takes it over: the lease is no longer the worker's.
         none = {"lease_token": None, "lease_expires_at": None}
-        Job.objects.filter(batch=batch).update(state=Job.State.CANCELLED, **none)
+        Job.objects.filter(batch=batch).update(state=Job.State.CANCELLED, finished_at=timezone.now(), **none)
         worker.join(30)
         assert not worker.is_alive()
     assert not Candidate.objects.filter(state=Candidate.State.READY).exists()

@@ -4,6 +4,7 @@ import uuid
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
@@ -13,16 +14,28 @@ from django.forms import model_to_dict
 from django.urls import reverse
 
 from preferences.admin_lists import DEPTH
-from preferences.models import Batch, Candidate, Descriptor, Embedding, OptimizerState, Rating, Search, Session, Worker
+from preferences.models import (
+    Batch,
+    Candidate,
+    Descriptor,
+    Embedding,
+    Job,
+    OptimizerState,
+    Picture,
+    Rating,
+    Session,
+    Worker,
+)
 from preferences.sessions import rating
 from preferences.sessions import services as session_services
+from preferences.tuning.services import start_search
 from tests.drawing import draw_batch
 from tests.factories import SessionFactory, finish
 
 pytestmark = pytest.mark.django_db
 
 TABLES = {model._meta.model_name: model for model in admin.site._registry if model._meta.app_label == "preferences"}
-HAVE_PICTURES = {"session", "batch", "candidate", "embedding", "rating", "optimizerstate"}
+HAVE_PICTURES = {"session", "batch", "candidate", "picture", "embedding", "descriptor", "rating", "optimizerstate"}
 HOSTILE = [
     "",
     "\x00",
@@ -46,8 +59,8 @@ def rated(batch) -> Batch:
     Embedding.objects.create(picture=candidate.picture, encoder="test", vector=[0.0, 1.0])
     Descriptor.objects.create(picture=candidate.picture, name="detail", vector=[0.0, 1.0])
     OptimizerState.objects.create(batch=batch, value_model="ridge", rng_state={})
-    Search.objects.create(session=batch.session)
-    Worker.objects.create(name="gpu@here", seen_at=batch.finished_at)
+    start_search(batch.session)
+    Worker.objects.create(name="gpu@here", seen_at=batch.job.finished_at)
     return batch
 
 
@@ -60,7 +73,8 @@ def form_of(model_object) -> dict[str, object]:
 
 
 def all_rows() -> dict[str, list]:
-    return {name: sorted(model.objects.values_list(), key=str) for name, model in TABLES.items()}
+    """As texts: vectors cannot be compared at once."""
+    return {name: sorted(map(str, model.objects.values_list())) for name, model in TABLES.items()}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -129,7 +143,7 @@ def test_a_sessions_name_and_controls_can_be_changed_and_it_goes_on(client, mana
     session.refresh_from_db()
     assert (session.slot, session.curation_size, session.value_model) == ("evening", 3, "ridge")
     assert Session.objects.values("rated_count", "space").get(pk=session.pk) == before
-    Candidate.objects.filter(batch=rated).update(vector=bytes(4 * 256))
+    Picture.objects.filter(candidate__batch=rated).update(vector=np.zeros(256, np.float32))
     following = session_services.submit_batch(session, 1, [], [])
     draw_batch(following.pk, manager, "gpu@test")
     following.refresh_from_db()
@@ -160,7 +174,7 @@ def test_files_go_with_their_session(client, rated, how, user):
     session, other = rated.session, SessionFactory()
     batch = finish(other.batches.get())
     Session.objects.filter(pk=other.pk).update(owner=User.objects.create(username="other"))
-    kept = {Path(default_storage.path(name)) for name in batch.candidates.values_list("image", flat=True)}
+    kept = {Path(default_storage.path(name)) for name in batch.candidates.values_list("picture__image", flat=True)}
     default_storage.delete(rated.candidates.first().picture.image.name)  # one that is missing is no error
     asked = {"post": "yes"}
     if how == "page":
@@ -179,6 +193,8 @@ def test_files_go_with_their_session(client, rated, how, user):
     assert answer is None or answer.status_code == 302
     assert list(Session.objects.all()) == [other]
     assert Candidate.objects.count() == Candidate.objects.filter(batch=batch).count()
+    assert Picture.objects.count() == batch.pictures().count()
+    assert Job.objects.get() == batch.job
     left = {path for path in files() if path.is_file()}
     assert kept <= left
     assert len(left) == 2 * batch.candidates.count()

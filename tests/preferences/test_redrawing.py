@@ -57,7 +57,10 @@ def first(batch: Batch) -> Candidate:
 
 
 def vectors(batch: Batch) -> list[bytes]:
-    return [one.picture.vector.tobytes() for one in batch.newest_attempts().order_by("slot")]
+    return [
+        (one.picture.vector if one.picture else one.proposed).tobytes()
+        for one in batch.newest_attempts().order_by("slot")
+    ]
 
 
 def page_of(client, batch: Batch) -> str:
@@ -156,7 +159,7 @@ def test_the_last_poll_of_a_failed_batch_offers_to_try_again(client, batch, mana
 @pytest.mark.parametrize("content", [None, b""])
 def test_a_missing_picture_says_so_and_cannot_be_rated(client, drawn, kind, content):
     candidate = first(drawn)
-    path = Path(getattr(candidate, kind).path)
+    path = Path(getattr(candidate.picture, kind).path)
     path.unlink() if content is None else path.write_bytes(content)
     page = page_of(client, drawn)
     assert "3 of 4 images, 1 missing" in " ".join(page.split())
@@ -176,7 +179,7 @@ def test_a_missing_picture_says_so_and_cannot_be_rated(client, drawn, kind, cont
 @pytest.mark.parametrize("cut", [1, 12, 100])
 def test_a_truncated_picture_is_not_served_and_cannot_be_rated(client, drawn, kind, cut):
     candidate = first(drawn)
-    path = Path(getattr(candidate, kind).path)
+    path = Path(getattr(candidate.picture, kind).path)
     path.write_bytes(path.read_bytes()[:-cut])
     answer = client.get(f"/candidates/{candidate.pk}/{kind}")
     assert answer.status_code == 404
@@ -209,7 +212,7 @@ def test_what_cannot_be_seen_is_not_rated_in_any_way(client, drawn, manager):
     drawn.session.unrated_is_bad = True
     session_services.submit_batch(drawn.session, 1, [], [])
     bad = RatedPicture.objects.filter(rating__kind="good_bad", rating__undone_at=None, value=-1)
-    assert not bad.filter(candidate__in=[one, two]).exists()
+    assert not bad.filter(picture__candidate__in=[one, two]).exists()
 
 
 def test_an_earlier_best_that_is_lost_makes_room_for_another(client, drawn):
@@ -217,7 +220,7 @@ def test_an_earlier_best_that_is_lost_makes_room_for_another(client, drawn):
     say(client, one, "best")
     lose(one)
     say(client, two, "best")
-    assert Rating.objects.filter(kind="best", undone_at=None).get().items.get(value=1).candidate == two
+    assert Rating.objects.filter(kind="best", undone_at=None).get().items.get(value=1).picture.candidate == two
 
 
 # --- drawn again ------------------------------------------------------------------------------------------
