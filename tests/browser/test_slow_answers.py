@@ -194,6 +194,24 @@ def test_submit_waits_for_ratings_on_their_way(page, drawn):
     assert rating_counts(session) == (0, 1)
 
 
+def test_a_button_of_what_is_polled_keeps_the_focus_and_can_be_held_down(page, drawn):
+    drawn(value_model="xgboost")
+    page.get_by_role("button", name="Search for settings").click()
+    stop = page.get_by_role("button", name="Stop, and take the best so far")
+    stop.focus()
+    for _ in range(2):
+        with page.expect_response("**/search"):
+            pass
+    expect(stop).to_be_focused()
+    stop.hover()
+    page.mouse.down()
+    for _ in range(2):
+        with page.expect_response("**/search"):
+            pass
+    page.mouse.up()
+    expect(page.locator("#search")).to_contain_text("Stopped before anything was tried.")
+
+
 def test_a_search_waits_for_ratings_on_their_way(page, drawn):
     session = drawn(value_model="xgboost")
     slow = Slow(page)
