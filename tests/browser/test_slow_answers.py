@@ -65,6 +65,20 @@ def counted(session: Session):
     return lambda: rating_counts(session)
 
 
+def test_an_answer_that_comes_while_a_button_is_held_down_takes_it_from_nobody(page, drawn):
+    drawn()
+    slow = Slow(page, answers=True)
+    button(page, 1).click()
+    slow.wait()
+    page.get_by_role("button", name="Submit batch").hover()
+    page.mouse.down()
+    slow.let_go()
+    expect(page.locator("#counts")).to_have_text("1 good, 0 bad so far")
+    settled(page)
+    page.mouse.up()
+    expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
+
+
 def test_a_second_press_in_haste_undoes_nothing(page, drawn):
     session = drawn()
     button(page, 1).dblclick()
@@ -181,6 +195,24 @@ def test_submit_waits_for_ratings_on_their_way(page, drawn):
     slow.let_go()
     expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
     assert rating_counts(session) == (0, 1)
+
+
+def test_a_button_of_what_is_polled_keeps_the_focus_and_can_be_held_down(page, drawn):
+    drawn(value_model="xgboost")
+    page.get_by_role("button", name="Search for settings").click()
+    stop = page.get_by_role("button", name="Stop, and take the best so far")
+    stop.focus()
+    for _ in range(2):
+        with page.expect_response("**/search"):
+            pass
+    expect(stop).to_be_focused()
+    stop.hover()
+    page.mouse.down()
+    for _ in range(2):
+        with page.expect_response("**/search"):
+            pass
+    page.mouse.up()
+    expect(page.locator("#search")).to_contain_text("Stopped before anything was tried.")
 
 
 def test_a_search_waits_for_ratings_on_their_way(page, drawn):
