@@ -193,7 +193,7 @@ def test_what_cannot_be_kept_is_kept_as_a_mark(user, manager, spec, odd):
         draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
     assert batch.job.state == Job.State.FAILED
-    assert "says: bad \ufffd" in batch.error
+    assert "says: bad \ufffd" in batch.job.error
     with hostile.server(images({"image_base64": None, "error": f"no {odd} paint"})) as url:
         (picture,) = RemoteBackend(url).generate(spec, request_for(spec, n=1))
     assert picture.error.startswith("no \ufffd")

@@ -43,7 +43,7 @@ def say_something(session: Session, chance: random.Random) -> str:
             names = ("form_submit", "regenerate_all", "unrated_is_bad")
             changes = {name: chance.random() < 0.5 for name in names}
             session_services.update_controls(session, changes | {"asking": chance.choice(Asking.values)})
-    for active in session.batches.filter(state="queued"):
+    for active in session.batches.filter(job__state="queued"):
         finish(active)
     return what
 

@@ -17,8 +17,7 @@ from preferences.sessions import forgetting, rating
 from preferences.sessions import services as session_services
 from preferences.tuning import selectors as tuning_selectors
 from preferences.tuning import services as tuning_services
-from preferences.tuning import trials
-from tests.drawing import draw_batch
+from tests.drawing import draw_batch, make_trial
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db
@@ -41,14 +40,6 @@ def small(session: Session, wanted: int = 3) -> Search:
     search = tuning_services.start_search(session)
     Job.objects.filter(pk=search.job_id).update(total=wanted)
     return search
-
-
-def make_trial(search: Search) -> bool:
-    """A worker's turn: whether another is to follow."""
-    lease = leases.claim_job(search.job_id, "cpu@test")
-    if lease is not None:
-        trials.make_trial(lease)
-    return Job.objects.get(pk=search.job_id).is_active
 
 
 def test_the_session_takes_the_best_settings(rated):

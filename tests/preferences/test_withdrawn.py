@@ -8,12 +8,11 @@ import pytest
 
 from preferences.drawing import run
 from preferences.learning.value_models import VALUE_MODELS
-from preferences.models import Batch, Job, OptimizerState, Search, Session
+from preferences.models import Batch, Job, OptimizerState, Session
 from preferences.sessions import forgetting, rating, training
 from preferences.sessions import services as session_services
 from preferences.tuning import services as tuning_services
-from preferences.tuning import trials
-from tests.drawing import draw_batch
+from tests.drawing import draw_batch, make_trial
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -103,13 +102,13 @@ def test_no_model_remembers_what_was_taken_back(manager, value_model):
 
 def test_a_search_does_not_go_on_with_what_was_taken_back(fitted, manager):
     search = tuning_services.start_search(fitted)
-    assert trials.make_trial(search.pk)
+    assert make_trial(search)
     say(fitted.batches.get(number=2), "good", "bad")  # what comes later does not count, and does no harm
-    assert trials.make_trial(search.pk)
+    assert make_trial(search)
     rating.rate(fitted.batches.get(number=1).candidates.first(), "none", uuid.uuid4())
-    assert not trials.make_trial(search.pk)
+    assert not make_trial(search)
     search.refresh_from_db()
-    assert search.error == "You took back ratings that settings were being tried on: search again."
+    assert search.job.error == "You took back ratings that settings were being tried on: search again."
 
 
 def test_forgotten_and_used_again(client, fitted, manager):
@@ -120,7 +119,7 @@ def test_forgotten_and_used_again(client, fitted, manager):
     assert "is kept, and not used" in page
     assert "8 good, 8 bad so far" in page
     search.refresh_from_db()
-    assert search.state == Search.State.FAILED
+    assert search.job.state == Job.State.FAILED
     fitted.refresh_from_db()
     assert training.training_set(fitted, 256).said == ()
     following(fitted, manager)
