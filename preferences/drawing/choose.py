@@ -20,7 +20,7 @@ from preferences.learning.breeding import PARENTS
 from preferences.learning.evidence import reason_to_widen
 from preferences.learning.feedback import Feedback
 from preferences.learning.pictures import PictureModel
-from preferences.learning.value_models import CannotFit
+from preferences.learning.reasons import CannotFit
 from preferences.sessions.controls import ValueModel
 from preferences.sessions.models import Batch
 from preferences.sessions.training import config
@@ -48,7 +48,7 @@ def liked(batch: Batch, spec: ModelSpec, known: TrainingSet) -> Liked | None:
         return None
     seen = seen_pictures(known)
     try:
-        model = PictureModel.learn(seen.looks, seen.judgments, config(batch))
+        model = PictureModel.fit(seen.looks, seen.judgments, config(batch))
     except CannotFit:
         return None
     return Liked(model, seen.X[model.best(seen.looks, PARENTS)])
@@ -78,7 +78,7 @@ class Eye:
 
 @dataclass(frozen=True)
 class Chosen:
-    """One of the pictures of a slot: its place among them; its looks [k] by view, and its expected worth if known."""
+    """One of the pictures of a slot: its place among them; its looks [k] by view, and its expected utility if known."""
 
     place: int
     looks: dict[str, npt.NDArray[np.float32]]
@@ -94,7 +94,7 @@ def choose(pictures: Sequence[Picture], eye: Eye, liked: Liked | None) -> Chosen
     looks = eye.look(list(drawn.values()))
     best, score = 0, None
     if liked is not None and len(pictures) > 1:
-        worth = liked.model.worth(looks)
-        best = int(worth.argmax())
-        score = float(worth[best])
+        utility = liked.model.utility(looks)
+        best = int(utility.argmax())
+        score = float(utility[best])
     return Chosen(places[best], {view: rows[best] for view, rows in looks.items()}, score)

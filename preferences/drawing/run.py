@@ -27,7 +27,7 @@ from preferences.learning.geometry import Geometry
 from preferences.learning.layout import Shape, geometry_of
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.value_models import VALUE_MODELS, ValueModel
-from preferences.sessions import training
+from preferences.sessions import learned_text, training
 from preferences.sessions.models import Batch, Candidate, OptimizerState
 from preferences.sessions.selectors import pending_candidates
 
@@ -180,19 +180,17 @@ def _propose(
         previous=_previous(batch, known),
         parents=None if liked is None else liked.parents,
     )
-    metrics, note = dict(proposal.metrics), proposal.note
-    if liked is not None:
-        note += f" Of {draws} pictures drawn for each place you see the one whose looks it likes best."
-        if np.isfinite(liked.model.held_out_accuracy):
-            metrics["looks_held_out_accuracy"] = liked.model.held_out_accuracy
+    metrics = dict(proposal.metrics)
+    if liked is not None and np.isfinite(liked.model.held_out_accuracy):
+        metrics["looks_held_out_accuracy"] = liked.model.held_out_accuracy
     record = OptimizerState(
         batch=batch,
         value_model=batch.value_model,
         parameters=None if proposal.model is None else proposal.model.save(),
         ratings=[] if proposal.model is None else sorted(known.ratings),
         metrics=metrics,
-        note=note,
-        reason=proposal.reason,
+        note=learned_text.note(proposal.learned, draws),
+        reason=proposal.reason or "",
         rng_state=state,
     )
     return keep.store_proposal(lease, candidates, proposal.vectors, proposal.scores, proposal.distances, record)

@@ -3,9 +3,9 @@
 from preferences.jobs import leases
 from preferences.jobs.leases import Lease
 from preferences.learning.feedback import Feedback
+from preferences.learning.reasons import CannotFit
 from preferences.learning.search import Trial, next_trial
-from preferences.learning.value_models import CannotFit
-from preferences.sessions import training
+from preferences.sessions import learned_text, training
 from preferences.tuning.models import Search
 from preferences.tuning.services import add_trial
 
@@ -25,8 +25,8 @@ def make_trial(lease: Lease) -> None:
         # A tree cuts at one number at a time: it does not matter from where deviations are counted.
         feedback = Feedback(rows.X, rows.judgments)
         trial = next_trial(feedback, training.config(session), tried, session.seed % 2**31)
-    except CannotFit as reason:
-        leases.fail(lease, f"Nothing was searched: {reason}")
+    except CannotFit as why:
+        leases.fail(lease, learned_text.no_search(why.shortage))
         return
     except Exception:
         # The worker stays alive, the user gets a sentence, the log gets the traceback.

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from generation import registry, spaces
-from preferences.learning.evidence import NOTHING_LIKED
+from preferences.learning.reasons import WhyWide
 from preferences.models import Batch, Job, Session
 from preferences.sessions import rating
 from preferences.sessions import services as session_services
@@ -75,7 +75,7 @@ def test_the_page_says_so_and_advises(client, manager, asking):
             rating.rate(candidate, "bad" if asking == "good_bad" else "2", uuid.uuid4())
     second = session_services.submit_batch(session, 1, [], [])
     assert draw(second, manager).shape[0] == 4
-    assert second.optimizer_states.get().reason == NOTHING_LIKED
+    assert second.optimizer_states.get().reason == WhyWide.NOTHING_LIKED
     assert set(second.candidates.values_list("proposed", flat=True)) == {None}
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert "Nothing you have seen before was good, so these pictures are more different." in page

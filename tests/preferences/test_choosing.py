@@ -101,12 +101,12 @@ def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
         tried = drawn[3 * number : 3 * number + 3]
         looks = {seen.encoder: np.asarray(seen.vector)[None] for seen in candidate.picture.embeddings.all()}
         looks |= {seen.name: seen.vector[None] for seen in candidate.picture.descriptors.all()}
-        assert candidate.score == pytest.approx(float(model.worth(looks)[0]), abs=1e-4)
+        assert candidate.score == pytest.approx(float(model.utility(looks)[0]), abs=1e-4)
         assert any(np.array_equal(candidate.picture.vector, vector) for vector in tried)
         request = replace(run._request(batch), vectors=np.stack(tried)[:2])
         pictures = manager.generate(settings.IPO_MODELS["tiny"], request)
         eye = choose.Eye(settings.IPO_MODELS["tiny"], manager)
-        others = model.worth(eye.look([picture.pixels for picture in pictures]))
+        others = model.utility(eye.look([picture.pixels for picture in pictures]))
         assert candidate.score >= others.max() - 1e-4
         assert candidate.proposed is None
 

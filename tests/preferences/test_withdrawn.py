@@ -75,7 +75,7 @@ def test_the_opposite_of_a_withdrawn_taste_is_what_is_predicted(fitted, manager)
     known = training.training_set(fitted, 256)
     model = VALUE_MODELS["xgboost"].load(bytes(state.parameters))
     anchor = run._where(state.batch, run.registry.get(run.settings.IPO_MODELS, "tiny")).anchor
-    value = dict(zip(known.pictures, model.value(known.X - anchor), strict=True))
+    value = dict(zip(known.pictures, model.utility(known.X - anchor), strict=True))
     told = [value[candidate.picture_id] for candidate in first.candidates.order_by("slot")]
     assert max(told[::2]) < 0 < min(told[1::2])
 

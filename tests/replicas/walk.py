@@ -171,7 +171,7 @@ class Walk:
         order = np.argsort([one.mean() for one in pixels])
         labels = tuple(Label(int(row), place >= len(order) // 2, 1) for place, row in enumerate(order))
         config = LearningConfig(step_size=1.0, max_dist=0.0, start_radius=45.0, draws=DRAWS)
-        return choose.Liked(PictureModel.learn(eye.look(pixels), labels, config), np.zeros((0, 0), np.float32))
+        return choose.Liked(PictureModel.fit(eye.look(pixels), labels, config), np.zeros((0, 0), np.float32))
 
     def previews(self, spec: ModelSpec, manager: ModelManager) -> list[Any]:
         """What is shown while a picture is drawn."""
