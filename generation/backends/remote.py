@@ -150,7 +150,8 @@ class RemoteBackend(Backend):
                 f"The generation server at {self.url} wants a token: set IPO_GENERATION_SERVER to its address and "
                 "IPO_GENERATION_TOKEN to its token in .env, and restart."
             )
-        if answer.is_packed or answer.kind not in (LINES, "application/json"):
+        # Ours has these routes: what does not, even if it is ours at another path, is at another address.
+        if answer.status == 404 or answer.is_packed or answer.kind not in (LINES, "application/json"):
             raise self._stranger()
         if answer.status != 200:
             said = self._parsed(answer.read(wire.ENVELOPE))

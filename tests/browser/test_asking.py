@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from preferences import training
 from preferences.models import Rating, Session
+from preferences.sessions import training
 from tests.browser.conftest import eventually
 
 
@@ -22,7 +22,9 @@ def tile(page, number: int):
 
 
 def said() -> list[tuple]:
-    return [(one.kind, one.values) for one in training.training_set(Session.objects.get(), 256).said]
+    """Best first: what is said of two pictures may arrive in any order."""
+    known = training.training_set(Session.objects.get(), 256)
+    return sorted(((one.kind, one.values) for one in known.said), reverse=True)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ import re
 import numpy as np
 import pytest
 
-from preferences.learned_text import note
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Choice, Counts, Feedback, Label, Stars, Tie
 from preferences.learning.optimisers import OPTIMISERS
 from preferences.learning.propose import Learned
 from preferences.learning.reasons import CannotFit
 from preferences.learning.value_models import VALUE_MODELS, BayesianModel
+from preferences.sessions.learned_text import note
 
 CONFIG = LearningConfig(step_size=1, max_dist=45, start_radius=90)
 D = 12

@@ -2,10 +2,10 @@
 
 import pytest
 
-from preferences.learned_text import NEEDS, judged, no_search, note
 from preferences.learning.feedback import Counts
 from preferences.learning.propose import Learned
 from preferences.learning.reasons import Lack, Shortage
+from preferences.sessions.learned_text import NEEDS, judged, no_search, note
 
 SOME = Counts(good=1, bad=1, stars=3, choices=3)
 

@@ -130,13 +130,21 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   if (moment && moment < readAt) detail.shouldSwap = false;
   else if (moment) readAt = moment;
 });
-// A tile that is there is not rendered anew under the user's hand.
+// What is there is not rendered anew under the user's hand: neither a tile, nor buttons that would be the same, of which
+// one that is pressed and replaced before it is let go would not be clicked.
 document.addEventListener("htmx:oobBeforeSwap", ({ detail }) => {
   const { target, fragment } = detail;
+  if (target.id === "actions" && markup(fragment.querySelector("#actions")) === markup(target)) detail.shouldSwap = false;
   if (!target.matches(".tile.ready")) return;
   if (fragment.querySelector(".tile")?.dataset.candidate === target.dataset.candidate) detail.shouldSwap = false;
   else if (unanswered.has(target)) handOver(target);
 });
+function markup(element) {
+  const copy = element.cloneNode(true);
+  for (const token of copy.querySelectorAll("[name=csrfmiddlewaretoken]")) token.remove();
+  for (const busy of copy.querySelectorAll("[aria-busy]")) busy.removeAttribute("aria-busy");
+  return copy.innerHTML;
+}
 document.addEventListener("placed", ({ detail }) => {
   for (const [candidate, label] of Object.entries(detail)) {
     const button = document.querySelector(`[data-candidate="${candidate}"] [data-rating=next]`);

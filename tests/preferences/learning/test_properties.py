@@ -4,7 +4,6 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from preferences.learned_text import note
 from preferences.learning.config import LearningConfig
 from preferences.learning.context import SearchContext
 from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars, Tie
@@ -13,6 +12,7 @@ from preferences.learning.layout import BandedShell
 from preferences.learning.propose import propose
 from preferences.learning.starts import STARTS
 from preferences.learning.value_models import VALUE_MODELS
+from preferences.sessions.learned_text import note
 
 METHODS = [(name, optimiser) for name, model in VALUE_MODELS.items() for optimiser in model.optimisers]
 

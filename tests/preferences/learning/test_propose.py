@@ -3,7 +3,6 @@ import hashlib
 import numpy as np
 import pytest
 
-from preferences.learned_text import note
 from preferences.learning.config import LearningConfig
 from preferences.learning.context import SearchContext
 from preferences.learning.feedback import Feedback
@@ -11,6 +10,7 @@ from preferences.learning.geometry import Ball, Shell
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.starts import NEEDS_GOOD, STARTS
 from preferences.learning.value_models import VALUE_MODELS
+from preferences.sessions.learned_text import note
 from tests.preferences.learning.simulated import UTILITIES, config, last_batch, shell_rows
 
 D = 256

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from preferences.learned_text import no_search
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback
 from preferences.learning.reasons import CannotFit
 from preferences.learning.search import SPACE, later_loss, next_trial
+from preferences.sessions.learned_text import no_search
 
 CONFIG = LearningConfig(step_size=1, max_dist=45, start_radius=90)
 
