@@ -1,6 +1,6 @@
-"""What a drawing worker does with drawn pictures: look at them, and choose one for each slot.
+"""What a drawing worker does with drawn pictures: take their features, and choose one for each slot.
 
-Several may be drawn for a slot (Draws per Picture). The one is kept whose looks suit best what was said so far.
+Several may be drawn for a slot (Draws per Picture). The one is kept whose features suit best what was liked so far.
 """
 
 import logging
@@ -14,8 +14,7 @@ from generation.descriptors import describe
 from generation.errors import GenerationError
 from generation.manager import ModelManager
 from generation.types import ModelSpec, Picture, Pixels, Vectors
-from preferences.feedback.training_set import TrainingSet
-from preferences.feedback.training_set import seen as seen_pictures
+from preferences.feedback.training_set import TrainingSet, feature_set
 from preferences.learning.breeding import PARENTS
 from preferences.learning.evidence import reason_to_widen
 from preferences.learning.feedback import Feedback
@@ -31,14 +30,14 @@ FAILED = "The image encoder failed unexpectedly: see the worker's log, put it ri
 
 @dataclass(frozen=True)
 class Liked:
-    """What is liked in the looks of pictures, and the vectors of the best-looking ones [k, d], to breed from."""
+    """What is liked in the features of pictures, and the vectors of the best ones [k, d], to breed from."""
 
     model: PictureModel
     parents: Vectors
 
 
 def liked(batch: Batch, spec: ModelSpec, known: TrainingSet) -> Liked | None:
-    """None where the batch has no use for it, or nothing that was looked at was judged.
+    """None where the batch has no use for it, or nothing that has features was judged.
 
     Nor where nothing was liked: the best of several would be those that look least like what was bad, and much alike.
     """
@@ -46,55 +45,55 @@ def liked(batch: Batch, spec: ModelSpec, known: TrainingSet) -> Liked | None:
         return None
     if reason_to_widen(Feedback(known.X, known.judgments)):
         return None
-    seen = seen_pictures(known)
+    rated = feature_set(known)
     try:
-        model = PictureModel.fit(seen.looks, seen.judgments, config(batch))
+        model = PictureModel.fit(rated.features, rated.judgments, config(batch))
     except CannotFit:
         return None
-    return Liked(model, seen.X[model.best(seen.looks, PARENTS)])
+    return Liked(model, rated.X[model.best(rated.features, PARENTS)])
 
 
 @dataclass
-class Eye:
-    """Looks at the pictures of one batch, until the model's encoder fails: `problem` then says why, and what to do."""
+class Extractor:
+    """Takes the features of one batch's pictures, until the encoder fails: `problem` then says why, and what to do."""
 
     spec: ModelSpec
     manager: ModelManager
     problem: str = ""
 
-    def look(self, pictures: Sequence[Pixels]) -> dict[str, Vectors]:
-        """What is seen in the pictures [n, k]: their descriptors, and what the encoder sees if it works."""
-        looks = describe(pictures)
+    def features(self, pictures: Sequence[Pixels]) -> dict[str, Vectors]:
+        """Of the pictures [n, k]: their descriptors, and what the encoder makes of them if it works."""
+        features = describe(pictures)
         if self.spec.encoder and not self.problem:
             try:
-                looks[self.spec.encoder] = self.manager.embed(self.spec.encoder, pictures)
+                features[self.spec.encoder] = self.manager.embed(self.spec.encoder, pictures)
             except Exception as error:
                 # Whatever it is: pictures are drawn all the same, only how well the next ones are chosen suffers.
                 log.exception("The image encoder %s failed.", self.spec.encoder)
                 reason = str(error) if isinstance(error, GenerationError) else FAILED
                 self.problem = f"The pictures were not looked at, only measured. {reason}"
-        return looks
+        return features
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """One of the pictures of a slot: its place among them; its looks [k] by view, and its expected utility if known."""
+    """One of a slot's pictures: its place among them, its features [k] by encoder, its expected utility if known."""
 
     place: int
-    looks: dict[str, npt.NDArray[np.float32]]
+    features: dict[str, npt.NDArray[np.float32]]
     score: float | None
 
 
-def choose(pictures: Sequence[Picture], eye: Eye, liked: Liked | None) -> Chosen:
+def choose(pictures: Sequence[Picture], extractor: Extractor, liked: Liked | None) -> Chosen:
     """The best picture of a slot; the first that was drawn at all where nothing tells them apart."""
     drawn = {place: picture.pixels for place, picture in enumerate(pictures) if picture.pixels is not None}
     if not drawn:
         return Chosen(0, {}, None)
     places = list(drawn)
-    looks = eye.look(list(drawn.values()))
+    features = extractor.features(list(drawn.values()))
     best, score = 0, None
     if liked is not None and len(pictures) > 1:
-        utility = liked.model.utility(looks)
+        utility = liked.model.utility(features)
         best = int(utility.argmax())
         score = float(utility[best])
-    return Chosen(places[best], {view: rows[best] for view, rows in looks.items()}, score)
+    return Chosen(places[best], {encoder: rows[best] for encoder, rows in features.items()}, score)

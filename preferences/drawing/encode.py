@@ -49,11 +49,11 @@ class Saver:
         candidate: Candidate,
         picture: Picture,
         vector: npt.NDArray[np.float32],
-        looks: Mapping[str, npt.NDArray[np.float32]],
+        features: Mapping[str, npt.NDArray[np.float32]],
     ) -> None:
-        """Begin to encode a candidate's picture, drawn from a vector [d]. `looks`: what is seen in it [k], by view."""
+        """Begin to encode a candidate's picture, drawn from a vector [d]. `features`: of it [k], by encoder."""
         about = texts(self._batch, candidate) if settings.IPO_EMBED_SETTINGS else None
-        self._under_way[candidate.pk] = self._threads.submit(_encoded, candidate, picture, vector, about, looks)
+        self._under_way[candidate.pk] = self._threads.submit(_encoded, candidate, picture, vector, about, features)
 
     def preview(self, owners: Sequence[Candidate], first: int, pictures: Sequence[Pixels]) -> None:
         """Show how candidates look by now. `owners` are those of all pictures, `pictures` begin with number `first`.
@@ -89,7 +89,7 @@ def _encoded(
     picture: Picture,
     vector: npt.NDArray[np.float32],
     about: Mapping[str, str] | None,
-    looks: Mapping[str, npt.NDArray[np.float32]],
+    features: Mapping[str, npt.NDArray[np.float32]],
 ) -> keep.Drawn:
     if picture.pixels is None:
         return keep.Drawn(candidate, error=picture.error)
@@ -98,7 +98,7 @@ def _encoded(
     except (OSError, ValueError):
         log.exception("A picture could not be encoded.")
         return keep.Drawn(candidate, error="This picture could not be encoded: see the worker's log, and try again.")
-    return keep.Drawn(candidate, vector, Files(files.png, files.thumbnail), features=looks)
+    return keep.Drawn(candidate, vector, Files(files.png, files.thumbnail), features=features)
 
 
 def texts(batch: Batch, candidate: Candidate) -> dict[str, str]:

@@ -77,7 +77,7 @@ def _draw(batch: Batch, lease: Lease, manager: ModelManager, lost: threading.Eve
     spec = registry.get(settings.IPO_MODELS, session.model)
     leases.renew(lease, phase=Batch.Phase.LOADING)
     manager.ensure_ready(spec, batch.server, lost.is_set)
-    eye = choose.Eye(spec, manager)
+    extractor = choose.Extractor(spec, manager)
     known: TrainingSet | None = None
     liked: choose.Liked | None = None
     with Saver(batch, lease) as saver:
@@ -116,12 +116,12 @@ def _draw(batch: Batch, lease: Lease, manager: ModelManager, lost: threading.Eve
             pictures = manager.generate_all(spec, request, at_once, batch.server)
             for candidate, tried in zip(chunk, vectors, strict=True):
                 of_slot = list(islice(pictures, len(tried)))
-                chosen = choose.choose(of_slot, eye, liked)
+                chosen = choose.choose(of_slot, extractor, liked)
                 vector = tried[chosen.place]
                 _take(candidate, vector, chosen.score, where)
-                saver.add(candidate, of_slot[chosen.place], vector, chosen.looks)
-            if eye.problem:
-                keep.add_to_note(lease, batch, eye.problem)
+                saver.add(candidate, of_slot[chosen.place], vector, chosen.features)
+            if extractor.problem:
+                keep.add_to_note(lease, batch, extractor.problem)
             if not saver.save():
                 return
 

@@ -85,35 +85,35 @@ def training_set(
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Judged pictures that were looked at: vectors [rows, d], looks [rows, k] by view, and what was said of them."""
+class FeatureSet:
+    """Judged pictures with features: vectors [rows, d], features [rows, k] by encoder, and their judgments."""
 
     X: npt.NDArray[np.float32]
-    looks: dict[str, npt.NDArray[np.float32]]
+    features: dict[str, npt.NDArray[np.float32]]
     judgments: tuple[Judgment, ...]
 
 
-def seen(known: TrainingSet) -> Seen:
-    """The rows of `known` that were seen in every view in which any of them was.
+def feature_set(known: TrainingSet) -> FeatureSet:
+    """The rows of `known` that have the features of every encoder of which any of them has some.
 
-    A view can be missing of some: those that were drawn while the image encoder could not be loaded.
+    Those of one can be missing of some: of what was drawn while the image encoder could not be loaded.
     """
-    looks: dict[str, dict[int, npt.NDArray[np.float32]]] = {}
+    features: dict[str, dict[int, npt.NDArray[np.float32]]] = {}
     embeddings = Embedding.objects.filter(picture__in=known.pictures).order_by("encoder")
     descriptors = Descriptor.objects.filter(picture__in=known.pictures).order_by("name")
-    for view, pk, vector in chain(
+    for encoder, pk, vector in chain(
         embeddings.values_list("encoder", "picture", "vector"), descriptors.values_list("name", "picture", "vector")
     ):
-        looks.setdefault(view, {})[pk] = vector
-    everywhere = set.intersection(*(set(of_view) for of_view in looks.values())) if looks else set()
+        features.setdefault(encoder, {})[pk] = vector
+    everywhere = set.intersection(*(set(found) for found in features.values())) if features else set()
     rows = [row for row, pk in enumerate(known.pictures) if pk in everywhere]
     row = {number: new for new, number in enumerate(rows)}
     said = [replace(one, rows=tuple(row[n] for n in one.rows)) for one in known.said if row.keys() >= set(one.rows)]
-    return Seen(
+    return FeatureSet(
         known.X[rows],
         {
-            view: np.stack([of_view[known.pictures[row]] for row in rows])
-            for view, of_view in sorted(looks.items())
+            encoder: np.stack([found[known.pictures[row]] for row in rows])
+            for encoder, found in sorted(features.items())
             if rows
         },
         tuple(judgment for one in said for judgment in judgments(one)),
@@ -123,11 +123,11 @@ def seen(known: TrainingSet) -> Seen:
 def judgments(said: Said) -> list[Judgment]:
     """What a rating is to the learner; a choice of one among one is nothing."""
     first, *others = said.rows
-    best, moment = said.values[0], said.batch_number
+    best, number = said.values[0], said.batch_number
     if said.kind == Rating.Kind.STARS:
-        return [Stars(first, round(3 + 2 * best), moment)]
+        return [Stars(first, round(3 + 2 * best), number)]
     if said.kind == Rating.Kind.GOOD_BAD or best < 0:  # or two that are both bad
-        return [Label(row, best > 0, moment) for row in said.rows]
+        return [Label(row, best > 0, number) for row in said.rows]
     if not others:
         return []
-    return [Tie(first, others[0], moment) if best == 0 else Choice(first, tuple(others), moment)]
+    return [Tie(first, others[0], number) if best == 0 else Choice(first, tuple(others), number)]

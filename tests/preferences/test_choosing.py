@@ -60,9 +60,9 @@ def drawn(monkeypatch, manager):
 def test_every_picture_is_looked_at(client, manager):
     session = rated_session(client, manager)
     known = training.training_set(session, 256)
-    seen = training_set.seen(known)
+    seen = training_set.feature_set(known)
     assert np.array_equal(seen.X, known.X)
-    assert {view: rows.shape for view, rows in seen.looks.items()} == {
+    assert {encoder: rows.shape for encoder, rows in seen.features.items()} == {
         "pocket-siglip": (4, 96),
         "colours": (4, 192),
         "balance": (4, 64),
@@ -70,22 +70,22 @@ def test_every_picture_is_looked_at(client, manager):
         "highlights": (4, 28),
     }
     picture = np.asarray(Image.open(Picture.objects.get(pk=known.pictures[2]).image))
-    assert np.allclose(seen.looks["colours"][2], describe([picture])["colours"][0], atol=1e-6)
+    assert np.allclose(seen.features["colours"][2], describe([picture])["colours"][0], atol=1e-6)
     assert [judgment.good for judgment in seen.judgments] == [True, True, False, False]
 
 
-def test_learned_from_are_those_that_were_seen_in_every_view(client, manager):
+def test_learned_from_are_those_that_have_the_features_of_every_encoder(client, manager):
     session = rated_session(client, manager)
     known = training.training_set(session, 256)
     Embedding.objects.filter(picture=known.pictures[1], encoder="pocket-siglip").delete()
-    seen = training_set.seen(known)
+    seen = training_set.feature_set(known)
     assert np.array_equal(seen.X, known.X[[0, 2, 3]])
     assert [(said.row, said.good) for said in seen.judgments] == [(0, True), (1, False), (2, False)]
     Embedding.objects.filter(encoder="pocket-siglip").delete()
-    assert set(training_set.seen(known).looks) == {"colours", "balance", "detail", "highlights"}
-    assert len(training_set.seen(known).X) == 4
+    assert set(training_set.feature_set(known).features) == {"colours", "balance", "detail", "highlights"}
+    assert len(training_set.feature_set(known).X) == 4
     Descriptor.objects.all().delete()
-    assert training_set.seen(known).looks == {}
+    assert training_set.feature_set(known).features == {}
 
 
 def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
@@ -99,14 +99,14 @@ def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
     assert len(drawn) == 3 * 4
     for number, candidate in enumerate(candidates):
         tried = drawn[3 * number : 3 * number + 3]
-        looks = {seen.encoder: np.asarray(seen.vector)[None] for seen in candidate.picture.embeddings.all()}
-        looks |= {seen.name: seen.vector[None] for seen in candidate.picture.descriptors.all()}
-        assert candidate.score == pytest.approx(float(model.utility(looks)[0]), abs=1e-4)
+        features = {seen.encoder: np.asarray(seen.vector)[None] for seen in candidate.picture.embeddings.all()}
+        features |= {seen.name: seen.vector[None] for seen in candidate.picture.descriptors.all()}
+        assert candidate.score == pytest.approx(float(model.utility(features)[0]), abs=1e-4)
         assert any(np.array_equal(candidate.picture.vector, vector) for vector in tried)
         request = replace(run._request(batch), vectors=np.stack(tried)[:2])
         pictures = manager.generate(settings.IPO_MODELS["tiny"], request)
-        eye = choose.Eye(settings.IPO_MODELS["tiny"], manager)
-        others = model.utility(eye.look([picture.pixels for picture in pictures]))
+        extractor = choose.Extractor(settings.IPO_MODELS["tiny"], manager)
+        others = model.utility(extractor.features([picture.pixels for picture in pictures]))
         assert candidate.score >= others.max() - 1e-4
         assert candidate.proposed is None
 
@@ -175,9 +175,9 @@ def test_a_picture_that_failed_is_never_chosen(client, manager, settings):
     request = replace(run._request(batch), vectors=run._vectors(candidate))
     (good,) = manager.generate(spec, request)
     bad = dataclasses.replace(good, pixels=None, error="no colours")
-    model, eye = liked(batch, settings), choose.Eye(spec, manager)
-    assert choose.choose([bad, good, bad], eye, model).place == 1
-    assert choose.choose([bad, bad], eye, model).looks == {}
+    model, extractor = liked(batch, settings), choose.Extractor(spec, manager)
+    assert choose.choose([bad, good, bad], extractor, model).place == 1
+    assert choose.choose([bad, bad], extractor, model).features == {}
 
 
 def test_what_was_undone_is_not_learned_from(client, manager, settings):

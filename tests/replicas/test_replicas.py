@@ -131,7 +131,7 @@ def test_the_encoder_of_a_model_sees_and_its_choices_are_saved(
                 client.post(f"/candidates/{candidate.pk}/rate", {"value": value, "form_token": str(uuid.uuid4())})
             client.post(f"/s/{session.pk}/{number}/submit")
         known = training.training_set(session, 1)
-        assert training_set.seen(known).looks["siglip-base"].shape == (12, 768)
+        assert training_set.feature_set(known).features["siglip-base"].shape == (12, 768)
 
 
 def test_what_lacks_a_small_file_is_refused_before_gigabytes(folder, tmp_path, monkeypatch):

@@ -58,7 +58,7 @@ class OurArm(Arm):
     """`preferences.learning.propose` with the product's defaults in the space, and what `changes` says."""
 
     changes: ClassVar[dict[str, object]] = {}
-    parents: Vectors | None = None  # the best-looking vectors so far, where there are pictures
+    parents: Vectors | None = None  # the vectors of the best pictures so far, where there are pictures
 
     def propose(self, n: int) -> Vectors:
         defaults: dict[str, object] = {
