@@ -61,8 +61,8 @@ def propose(
 
     feedback: deviations z - anchor of the judged vectors and their judgments; nothing yet is normal.
     anchor [d]: the prompt's own vector (see anchor_for). previous: the session's last fitted model, for those that
-    go on from it. parents [k, d]: the vectors of the best pictures, to breed from where the best of config.draws is shown; n is
-    then `draws` in a row for each place. The same rng state gives the same proposal. Raises ValueError for wrong
+    go on from it. parents [k, d]: vectors of the best pictures, to breed from where the best of config.draws is shown;
+    n is then `draws` in a row for each place. The same rng state gives the same proposal. Raises ValueError for wrong
     shapes or values, n < 1, or an unknown value model, optimiser or start.
     """
     context = SearchContext(anchor, geometry, config, rng)
