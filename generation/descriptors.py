@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from generation.types import Pixels, Vectors
 
+NAMES = ("colours", "balance", "detail", "highlights")
 CELLS = 8
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 BRIGHTEST = 0.03  # share of the pixels that are highlights

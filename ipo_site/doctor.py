@@ -19,7 +19,7 @@ from generation.manager import ModelManager
 from generation.types import Hardware
 from ipo_site import checks, env
 from ipo_site.programs import EmbeddedError
-from preferences import selectors
+from preferences.jobs import selectors as job_selectors
 
 NOT_RUNNING = "start IPO (make run), and look again"
 
@@ -68,7 +68,7 @@ def _servers() -> Iterator[Finding]:
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        workers = selectors.workers() if not missing else []
+        workers = job_selectors.workers() if not missing else []
     except DatabaseError as error:
         why = " ".join(str(error).split())
         yield Finding("Postgres", f"does not answer ({why}): {NOT_RUNNING}", is_problem=True)

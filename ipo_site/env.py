@@ -135,6 +135,10 @@ DEFAULT_MODEL = os.environ.get("IPO_DEFAULT_MODEL") or (
 )
 if DEFAULT_MODEL not in MODELS:
     sys.exit(f"IPO_DEFAULT_MODEL is {DEFAULT_MODEL!r}: correct it in .env to one of {', '.join(MODELS)}.")
+# The models that the workers of this machine may load; all, if empty.
+WORKER_MODELS = tuple(filter(None, os.environ.get("IPO_WORKER_MODELS", "").replace(" ", "").split(",")))
+if unknown := set(WORKER_MODELS) - set(MODELS):
+    sys.exit(f"IPO_WORKER_MODELS: there is no model “{min(unknown)}”: choose among {', '.join(MODELS)}.")
 # Ways to draw faster, see .env.example.
 SPEEDUPS = _speedups(os.environ.get("IPO_SPEEDUPS", ""))
 # Show what is being drawn, where the model has a tiny autoencoder for it.

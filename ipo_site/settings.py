@@ -42,6 +42,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "preferences.pages.http.Refusals",
 ]
 
 ROOT_URLCONF = "ipo_site.urls"
@@ -69,7 +70,7 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 # Two copies on one machine (other ports) share the host name, and so their cookies.
 SESSION_COOKIE_NAME = f"ipo_session_{env.PORT}"
 CSRF_COOKIE_NAME = f"ipo_csrf_{env.PORT}"
-CSRF_FAILURE_VIEW = "preferences.views.without_cookie"
+CSRF_FAILURE_VIEW = "preferences.pages.errors.without_cookie"
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
@@ -106,7 +107,6 @@ CELERY_BROKER_URL = celery_url(env.REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_DEFAULT_QUEUE = "cpu"
-CELERY_TASK_ROUTES = {"preferences.tasks.draw_batch": {"queue": "gpu"}}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # A child loads torch when it starts, which takes longer than the 4 seconds that billiard waits by default.
@@ -134,6 +134,7 @@ IPO_BODY_BYTES = 2_621_440  # as DATA_UPLOAD_MAX_MEMORY_SIZE
 IPO_DOOR = ""
 IPO_PRELOAD = env.SERVER_MODEL
 IPO_LEASE_SECONDS = env.LEASE_SECONDS
+IPO_WORKER_MODELS = env.WORKER_MODELS
 IPO_SWEEP_SECONDS = env.SWEEP_SECONDS
 # Write the settings of a picture into its PNG.
 IPO_EMBED_SETTINGS = env.EMBED_SETTINGS

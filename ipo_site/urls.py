@@ -5,5 +5,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("preferences.urls")),
 ]
-handler404 = "preferences.views.not_found"
-handler500 = "preferences.views.failed"
+handler404 = "preferences.pages.errors.not_found"
+handler500 = "preferences.pages.errors.failed"

@@ -4,35 +4,32 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from preferences import paging, services
-from preferences.admin_lists import (
-    BoundedAdmin,
-    ReadOnlyAdmin,
-    WholeDeletion,
-    rows_link,
-    side_by_side,
-    thumbnail,
-)
-from preferences.controls import Controls
-from preferences.forms import ControlsForm
+from preferences.admin_lists import BoundedAdmin, ReadOnlyAdmin, WholeDeletion, rows_link, side_by_side, thumbnail
 from preferences.models import (
     Batch,
     Candidate,
+    Descriptor,
     Embedding,
+    Job,
     OptimizerState,
-    RatedCandidate,
+    Picture,
+    RatedPicture,
     Rating,
     Search,
     Session,
     Worker,
 )
+from preferences.sessions import paging
+from preferences.sessions import services as session_services
+from preferences.sessions.controls import Controls
+from preferences.sessions.forms import ControlsForm
 
 PICTURES_SHOWN = 50
 
@@ -99,7 +96,7 @@ class SessionAdmin(WholeDeletion, BoundedAdmin):
         return False  # a session begins with its first batch: the start page makes both
 
     def save_model(self, request: HttpRequest, obj: Session, form: ModelForm[Session], change: bool) -> None:
-        services.update_controls(obj, form.cleaned_data)
+        session_services.update_controls(obj, form.cleaned_data)
 
     @admin.display(description="")
     def cover(self, session: Session) -> SafeString | str:
@@ -118,26 +115,24 @@ class SessionAdmin(WholeDeletion, BoundedAdmin):
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
-    list_display = ("cover", "session", "number", "state", "phase", "created_at", "finished_at")
+    list_display = ("cover", "session", "number", "job_state", "created_at", "submitted_at")
     list_display_links = ("session", "number")
-    list_filter = ("state",)
-    list_select_related = ("session",)
+    list_select_related = ("session", "job")
     fields = (
         "pictures",
         "session",
         "number",
-        "state",
-        "phase",
-        "error",
+        "job",
         "created_at",
-        "enqueued_at",
-        "finished_at",
-        "lease_token",
-        "lease_expires_at",
-        "leased_by",
+        "revealed_at",
+        "submitted_at",
         *Controls.control_names(),
     )
-    readonly_fields = ("pictures",)
+    readonly_fields = ("pictures", "job")
+
+    @admin.display(description="state")
+    def job_state(self, batch: Batch) -> str:
+        return batch.job.get_state_display()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Batch]:
         rows: QuerySet[Batch] = super().get_queryset(request).annotate(cover_id=_cover("pk"))
@@ -156,54 +151,78 @@ class BatchAdmin(ReadOnlyAdmin):
 
 @admin.register(Candidate)
 class CandidateAdmin(ReadOnlyAdmin):
-    list_display = ("picture", "batch", "slot", "attempt", "state", "score", "distance", "drawn_at")
+    list_display = ("shown", "batch", "slot", "attempt", "state", "score", "distance", "drawn_at")
     list_display_links = ("batch", "slot")
     list_filter = ("state",)
     list_select_related = ("batch",)
-    unread = ("vector", "alternatives")
+    unread = ("proposed",)
 
     @admin.display(description="picture")
-    def picture(self, candidate: Candidate) -> SafeString | str:
-        return thumbnail(candidate.pk if candidate.thumbnail else None, candidate)
+    def shown(self, candidate: Candidate) -> SafeString | str:
+        return thumbnail(candidate.pk if candidate.picture_id else None, candidate)
 
 
 @admin.register(Rating)
 class RatingAdmin(ReadOnlyAdmin):
-    list_display = ("picture", "id", "session", "kind", "answered_at", "undone_at")
+    list_display = ("shown", "id", "session", "kind", "answered_at", "undone_at")
     list_display_links = ("id",)
     list_filter = ("kind",)
     list_select_related = ("session",)
-    fields = ("pictures", "session", "kind", "form_token", "shown_at", "answered_at", "undone_at")
-    readonly_fields = ("pictures",)
+    fields = ("said", "owner", "session", "kind", "form_token", "shown_at", "answered_at", "undone_at")
+    readonly_fields = ("said",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rating]:
-        best = RatedCandidate.objects.filter(rating=OuterRef("pk")).order_by("-value", "pk")
+        best = RatedPicture.objects.filter(rating=OuterRef("pk")).order_by("-value", "pk")
         rows: QuerySet[Rating] = (
-            super().get_queryset(request).annotate(best_id=Subquery(best.values("candidate_id")[:1]))
+            super().get_queryset(request).annotate(best_id=Subquery(best.values("picture__candidate")[:1]))
         )
         return rows
 
     @admin.display(description="picture")
-    def picture(self, rating: Rating) -> SafeString | str:
+    def shown(self, rating: Rating) -> SafeString | str:
         return thumbnail(rating.best_id, rating)  # type: ignore[attr-defined]
 
     @admin.display(description="pictures")
-    def pictures(self, rating: Rating) -> SafeString:
-        items = rating.items.order_by("-value", "pk")[:PICTURES_SHOWN]
-        return side_by_side(format_html("{} {}", thumbnail(one.candidate_id, one), f"{one.value:+g}") for one in items)
+    def said(self, rating: Rating) -> SafeString:
+        items = rating.items.annotate(shown_id=F("picture__candidate")).order_by("-value", "pk")[:PICTURES_SHOWN]
+        return side_by_side(format_html("{} {}", thumbnail(one.shown_id, one), f"{one.value:+g}") for one in items)
+
+
+@admin.register(Picture)
+class PictureAdmin(ReadOnlyAdmin):
+    list_display = ("shown", "id", "source", "model", "space", "owner", "created_at")
+    list_display_links = ("id",)
+    list_filter = (ModelFilter, "source")
+    list_select_related = ("owner", "candidate")
+    unread = ("vector", "candidate__proposed")
+
+    @admin.display(description="picture")
+    def shown(self, picture: Picture) -> SafeString | str:
+        return thumbnail(picture.candidate.pk if hasattr(picture, "candidate") else None, picture)
+
+
+class OfPictureAdmin(ReadOnlyAdmin):
+    """What is seen in a picture."""
+
+    list_display_links = ("picture",)
+    list_select_related = ("picture__candidate",)
+    unread = ("vector", "picture__vector", "picture__candidate__proposed")
+
+    @admin.display(description="")
+    def shown(self, row: Embedding | Descriptor) -> SafeString | str:
+        return thumbnail(row.picture.candidate.pk if hasattr(row.picture, "candidate") else None, row.picture)
 
 
 @admin.register(Embedding)
-class EmbeddingAdmin(ReadOnlyAdmin):
-    list_display = ("picture", "candidate", "encoder")
-    list_display_links = ("candidate",)
-    list_select_related = ("candidate",)
-    fields = ("candidate", "encoder")
-    unread = ("vector", "candidate__vector", "candidate__alternatives")
+class EmbeddingAdmin(OfPictureAdmin):
+    list_display = ("shown", "picture", "encoder")
+    fields = ("picture", "encoder")
 
-    @admin.display(description="picture")
-    def picture(self, embedding: Embedding) -> SafeString | str:
-        return thumbnail(embedding.candidate_id, embedding.candidate)
+
+@admin.register(Descriptor)
+class DescriptorAdmin(OfPictureAdmin):
+    list_display = ("shown", "picture", "name")
+    fields = ("picture", "name")
 
 
 @admin.register(OptimizerState)
@@ -225,14 +244,21 @@ class OptimizerStateAdmin(ReadOnlyAdmin):
 
 @admin.register(Search)
 class SearchAdmin(ReadOnlyAdmin):
-    list_display = ("id", "session", "state", "created_at", "finished_at", "error")
-    list_filter = ("state",)
-    list_select_related = ("session",)
+    list_display = ("id", "session", "job", "created_at")
+    list_select_related = ("session", "job")
     unread = ("trials",)
-    fields = ("session", "state", "wanted", "error", "created_at", "enqueued_at", "finished_at", "trials")
+    fields = ("session", "job", "created_at", "trials")
+    readonly_fields = ("job",)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return True  # a task that finds none stops
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnlyAdmin):
+    list_display = ("id", "kind", "owner", "state", "phase", "created_at", "finished_at", "error")
+    list_filter = ("state",)
+    list_select_related = ("owner",)
 
 
 @admin.register(Worker)

@@ -15,9 +15,10 @@ from django.conf import settings as django_settings
 from huggingface_hub import constants
 
 from generation.manager import ModelManager
-from preferences import drawing, leases
+from preferences.drawing import keep
 from preferences.models import Batch, Session
 from tests import factories
+from tests.drawing import draw_batch
 
 
 @pytest.fixture(scope="session")
@@ -130,9 +131,9 @@ def killed_while_drawing(manager, monkeypatch) -> Callable[[Batch, str], None]:
 
     def draw(batch: Batch, worker: str) -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(leases, "finish_candidates", killed)
+            patched.setattr(keep, "finish", killed)
             with pytest.raises(KeyboardInterrupt):
-                drawing.draw_batch(batch.pk, manager, worker)
+                draw_batch(batch.pk, manager, worker)
 
     return draw
 

@@ -5,14 +5,13 @@ from typing import Any
 
 import factory
 import numpy as np
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from generation import images
 from ipo_site.middleware import local_user
-from preferences import services
-from preferences.models import Batch, Session
+from preferences.library import services as library
+from preferences.models import Batch, Job, Session
+from preferences.sessions import services as session_services
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
 
@@ -38,19 +37,20 @@ class SessionFactory(factory.Factory):
 
     @classmethod
     def _create(cls, model_class: type[Session], *args: Any, **kwargs: Any) -> Session:
-        return services.start_session(kwargs.pop("owner"), kwargs.pop("id"), kwargs)
+        return session_services.start_session(kwargs.pop("owner"), kwargs.pop("id"), kwargs)
 
 
 def finish(batch: Batch) -> Batch:
     """As if a worker had drawn what is pending in the batch, without a model; each picture has small files."""
     now = timezone.now()
     for candidate in batch.candidates.filter(state="pending"):
-        candidate.vector, candidate.state, candidate.drawn_at = bytes(16), "ready", now
-        stem = f"batches/{batch.pk}/{candidate.slot:03d}-{candidate.attempt}"
-        candidate.image = default_storage.save(f"{stem}.png", ContentFile(images.to_png(GREY)))
-        candidate.thumbnail = default_storage.save(f"{stem}.webp", ContentFile(images.to_thumbnail(GREY)))
+        files = library.Files(images.to_png(GREY), images.to_thumbnail(GREY))
+        written = library.write(f"batches/{batch.pk}/{candidate.slot:03d}-{candidate.attempt}", files)
+        about = {"owner_id": batch.session.owner_id, "width": 64, "height": 64, "vector": np.zeros(4, np.float32)}
+        candidate.picture = library.add([library.New(written, about, picture=candidate.picture)])[0]
+        candidate.state, candidate.drawn_at = "ready", now
         candidate.save()
-    Batch.objects.filter(pk=batch.pk).update(state=Batch.State.READY, phase=Batch.Phase.DONE, finished_at=now)
+    Job.objects.filter(pk=batch.job_id).update(state=Job.State.DONE, finished_at=now)
     batch.refresh_from_db()
     return batch
 

@@ -19,22 +19,27 @@ from django.utils import timezone
 
 from generation import images
 from ipo_site.middleware import local_user
-from preferences import counts, services
 from preferences.models import (
     Batch,
     Candidate,
     Embedding,
+    Job,
     OptimizerState,
+    Picture,
     Rating,
     Search,
     Session,
     Worker,
 )
+from preferences.sessions import counts, rating
+from preferences.sessions import services as session_services
+from preferences.tuning.services import start_search
 
 DIMENSION = 64
 ENCODERS = ("siglip", "colours")
 # Ids of the copied ratings are those of their candidates and so much, so that two statements know of each other.
 FAR = 1_000_000_000
+PLACES = 1000  # ids that the pictures of a batch have room in
 ONE_SESSION = "One session"
 REDRAWN = "A batch that was drawn anew with every vote"
 
@@ -101,27 +106,51 @@ def fill(size: Size) -> None:
             prompt="t.prompt || ' ' || n",
             created_at="t.created_at - n * interval '1 hour'",
         )
+        cursor.execute(
+            "CREATE TEMP TABLE planned AS SELECT s.id AS session, s.created_at + n * interval '9 s' AS moment, n,"
+            f" {FAR} + row_number() OVER () AS job FROM preferences_session s, generate_series(1, {size.batches}) n"
+            f" WHERE NOT (n = 1 AND s.id = '{session}')"
+        )
+        _copy(
+            cursor,
+            Job,
+            f"planned p WHERE t.id = {batch.job_id}",
+            id="p.job",
+            subject="p.session::text",
+            created_at="p.moment",
+            finished_at="p.moment",
+        )
         _copy(
             cursor,
             Batch,
-            f"preferences_session s, generate_series(1, {size.batches}) n"
-            f" WHERE t.id = {batch.pk} AND NOT (n = 1 AND s.id = '{session}')",
-            session_id="s.id",
-            number="n",
-            created_at="s.created_at + n * interval '9 s'",
-            finished_at="s.created_at + n * interval '9 s'",
+            f"planned p WHERE t.id = {batch.pk}",
+            session_id="p.session",
+            job_id="p.job",
+            number="p.n",
+            created_at="p.moment",
+            submitted_at=f"CASE WHEN p.n < {size.batches} THEN p.moment END",
+        )
+        _copy(
+            cursor,
+            Picture,
+            f"preferences_batch b, generate_series(1, {size.pictures}) n"
+            f" WHERE t.id = (SELECT min(id) FROM preferences_picture) AND b.id <> {batch.pk}",
+            id=f"{FAR} + {PLACES} * b.id + n",
+            image="n || '.png'",
+            thumbnail="n || '.webp'",
         )
         _copy(
             cursor,
             Candidate,
             f"preferences_batch b WHERE t.batch_id = {batch.pk} AND b.id <> t.batch_id",
             batch_id="b.id",
-            drawn_at="b.finished_at",
+            picture_id=f"{FAR} + {PLACES} * b.id + t.slot",
+            drawn_at="b.created_at",
         )
         _redrawn(cursor, session, batch.pk, size.attempts)
         unrated = (
             "FROM preferences_candidate c JOIN preferences_batch b ON b.id = c.batch_id"
-            " WHERE NOT EXISTS (SELECT 1 FROM preferences_ratedcandidate r WHERE r.candidate_id = c.id)"
+            " WHERE NOT EXISTS (SELECT 1 FROM preferences_ratedpicture r WHERE r.picture_id = c.picture_id)"
         )
         _copy(
             cursor,
@@ -133,8 +162,8 @@ def fill(size: Size) -> None:
             form_token="gen_random_uuid()",
         )
         cursor.execute(
-            "INSERT INTO preferences_ratedcandidate (rating_id, candidate_id, value)"
-            f" SELECT {FAR} + c.id, c.id, CASE WHEN c.slot % 3 = 0 THEN -1 ELSE 1 END {unrated}"
+            "INSERT INTO preferences_ratedpicture (rating_id, picture_id, value)"
+            f" SELECT {FAR} + c.id, c.picture_id, CASE WHEN c.slot % 3 = 0 THEN -1 ELSE 1 END {unrated}"
         )
         _copy(
             cursor,
@@ -145,11 +174,25 @@ def fill(size: Size) -> None:
         _copy(
             cursor,
             Embedding,
-            "preferences_candidate c WHERE t.candidate_id = (SELECT min(candidate_id) FROM preferences_embedding)"
-            " AND NOT EXISTS (SELECT 1 FROM preferences_embedding e WHERE e.candidate_id = c.id)",
-            candidate_id="c.id",
+            "preferences_picture p WHERE t.picture_id = (SELECT min(picture_id) FROM preferences_embedding)"
+            " AND NOT EXISTS (SELECT 1 FROM preferences_embedding e WHERE e.picture_id = p.id)",
+            picture_id="p.id",
         )
-        _copy(cursor, Search, f"preferences_session s WHERE s.id <> '{session}'", session_id="s.id")
+        _copy(
+            cursor,
+            Job,
+            f"(SELECT s.id, row_number() OVER () AS n FROM preferences_session s WHERE s.id <> '{session}') s"
+            " WHERE t.kind = 'preferences.tasks.make_trial'",
+            id=f"{2 * FAR} + s.n",
+            subject="s.id::text",
+        )
+        _copy(
+            cursor,
+            Search,
+            f"preferences_job j JOIN preferences_session s ON s.id::text = j.subject WHERE j.id > {2 * FAR}",
+            session_id="s.id",
+            job_id="j.id",
+        )
         last = Rating.objects.aggregate(last=Max("pk"))["last"]
         cursor.execute("SELECT setval(pg_get_serial_sequence('preferences_rating', 'id'), %s)", [last])
         cursor.execute("VACUUM ANALYZE")  # as Postgres does by itself after a while
@@ -170,18 +213,24 @@ def _play(pictures: int) -> Session:
     """A session with one batch that is drawn, rated and searched; its files are tiny."""
     rng = np.random.default_rng(0)
     fields = {"prompt": ONE_SESSION, "model": settings.IPO_DEFAULT_MODEL, "width": 64, "height": 64}
-    session = services.start_session(local_user(), uuid.uuid4(), fields | {"curation_size": pictures})
+    session = session_services.start_session(local_user(), uuid.uuid4(), fields | {"curation_size": pictures})
     batch = session.batches.get()
     now = timezone.now() - timedelta(days=1)
     for candidate in batch.candidates.all():
-        candidate.vector = rng.normal(size=DIMENSION).astype("<f4").tobytes()
+        candidate.picture = Picture.objects.create(
+            owner=session.owner,
+            image=f"{candidate.slot}.png",
+            thumbnail=f"{candidate.slot}.webp",
+            width=64,
+            height=64,
+            vector=rng.normal(size=DIMENSION),
+        )
         candidate.state, candidate.score, candidate.distance, candidate.drawn_at = "ready", 0.5, 40.0, now
-        candidate.image, candidate.thumbnail = f"{candidate.slot}.png", f"{candidate.slot}.webp"
         candidate.save()
         for encoder in ENCODERS:
-            Embedding.objects.create(candidate=candidate, encoder=encoder, vector=rng.normal(size=DIMENSION))
-        services.rate(candidate, "good" if candidate.slot % 3 else "bad", uuid.uuid4())
-    Batch.objects.filter(pk=batch.pk).update(state=Batch.State.READY, phase=Batch.Phase.DONE, finished_at=now)
+            Embedding.objects.create(picture=candidate.picture, encoder=encoder, vector=rng.normal(size=DIMENSION))
+        rating.rate(candidate, "good" if candidate.slot % 3 else "bad", uuid.uuid4())
+    Job.objects.filter(pk=batch.job_id).update(state=Job.State.DONE, finished_at=now)
     OptimizerState.objects.create(
         batch=batch,
         value_model=session.value_model,
@@ -191,7 +240,9 @@ def _play(pictures: int) -> Session:
         parameters=rng.bytes(20_000),
     )
     trial = {"settings": {"xgboost_trees": 50, "xgboost_depth": 8, "xgboost_learning_rate": 0.1}, "loss": 0.6}
-    Search.objects.create(session=session, state=Search.State.DONE, trials=[trial] * 100, finished_at=now)
+    search = start_search(session)
+    Search.objects.filter(pk=search.pk).update(trials=[trial] * 100)
+    Job.objects.filter(pk=search.job_id).update(state=Job.State.DONE, done=100, finished_at=now)
     Worker.objects.create(name="gpu@here", state=Worker.State.READY, model=session.model, seen_at=timezone.now())
     return session
 
@@ -206,13 +257,32 @@ def _redrawn(cursor: Any, session: str, batch: int, attempts: int) -> None:
         prompt=f"'{REDRAWN}'",
         form_submit="false",
     )
-    _copy(cursor, Batch, f"(SELECT) one WHERE t.id = {batch}", session_id=f"'{pk}'", number="1", form_submit="false")
+    job = f"{FAR - 1}"
+    _copy(cursor, Job, f"preferences_batch b WHERE b.id = {batch} AND t.id = b.job_id", id=job, subject=f"'{pk}'")
+    _copy(
+        cursor,
+        Batch,
+        f"(SELECT) one WHERE t.id = {batch}",
+        session_id=f"'{pk}'",
+        job_id=job,
+        number="1",
+        form_submit="false",
+    )
+    of_slot = f"{2 * FAR} + c.slot * {PLACES} + n"
+    _copy(
+        cursor,
+        Picture,
+        f"preferences_candidate c, generate_series(1, {attempts}) n WHERE c.batch_id = {batch} AND t.id = c.picture_id",
+        id=of_slot,
+    )
     _copy(
         cursor,
         Candidate,
-        f"preferences_batch b, generate_series(1, {attempts}) n WHERE t.batch_id = {batch} AND b.session_id = '{pk}'",
+        f"preferences_batch b, preferences_candidate c, generate_series(1, {attempts}) n"
+        f" WHERE t.batch_id = {batch} AND b.session_id = '{pk}' AND c.id = t.id",
         batch_id="b.id",
         attempt="n",
+        picture_id=of_slot,
     )
 
 

@@ -23,8 +23,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from ipo_site.benchmarks import history
 from ipo_site.middleware import local_user
-from preferences import paging, selectors, tasks
+from preferences.jobs import services as jobs
 from preferences.models import Batch, Candidate, Session
+from preferences.pages import pairs
+from preferences.sessions import paging
 
 # Seconds at the server.
 OURS, ADMIN = 0.1, 0.3
@@ -94,7 +96,7 @@ def _rating(place: Place) -> dict[str, Any]:
 
 
 def _pair(place: Place) -> dict[str, Any]:
-    pair, _ = selectors.next_pair(place.batch)
+    pair, _ = pairs.next_pair(place.batch)
     if pair is None:
         raise NoRow("There is no pair to compare: see ipo_site/benchmarks/history.py.")
     return {"first": pair.first.pk, "second": pair.second.pk, "answer": "first", "form_token": pair.form_token}
@@ -129,8 +131,7 @@ def run(name: str, *, size: history.Size = history.LARGE, rounds: int = 5, keep:
         with (
             tempfile.TemporaryDirectory() as pictures,
             override_settings(MEDIA_ROOT=pictures),
-            patch.object(tasks, "enqueue"),  # no worker is woken: its database knows nothing of these batches
-            patch.object(tasks, "enqueue_trial"),
+            patch.object(jobs, "wake"),  # no worker is woken: its database knows nothing of these batches
             history.scratch(f"{name}_{which}", keep=keep) as was_there,
         ):
             if was_there and Session.objects.exists():
@@ -223,7 +224,7 @@ def _of_ours(pattern: URLPattern, places: list[Place]) -> Iterator[Row]:
             yield Row(f"{pattern.name}, sent", name, url, OURS, form)
             yield Row(f"{pattern.name}, sent by script", name, url, OURS, form, HTMX)
     if pattern.name == "index":
-        older = f"{url}?older={paging.session_page(local_user().pk).older}"
+        older = f"{url}?older={paging.session_page(local_user()).older}"
         yield Row("index", "second page", older, OURS)
 
 

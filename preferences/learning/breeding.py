@@ -1,14 +1,14 @@
-"""Candidates near the pictures that look best: one of them changed a little, or two of them crossed.
+"""Candidates near the best pictures: one of them changed a little, or two of them crossed.
 
-The model of vectors aims where it believes that the best place is, and can be far off; what is known to look good is
-near what was seen. Where the best of several draws is shown, some of each are drawn, and the looks decide.
+The model of vectors aims where it believes that the best place is, and can be far off; what is known to be good is
+near what was seen. Where the best of several draws is shown, some of each are drawn, and their features decide.
 """
 
 import numpy as np
 
 from preferences.learning.geometry import Floats, Geometry, Shell, Vectors
 
-# The best-looking pictures that are bred from. With half as many, a person's favourites are soon all of one family, and
+# The best pictures, which are bred from. With half as many, a person's favourites are soon all of one family, and
 # better ones of another are never seen.
 PARENTS = 8
 CHANGE, CROSSED_CHANGE = 0.8, 0.5  # of the scatter around the best place (see optimisers/posterior.py)

@@ -1,7 +1,7 @@
-"""What a person has said about pictures: judgments of every kind, over one set of rows.
+"""How a person judged pictures: judgments of every kind, over one set of rows.
 
 Every way of asking ends up here, so that a change from one to another in mid-session loses nothing. Whoever can use
-only a number for each picture takes `values`; whoever can use comparisons as such takes the judgments.
+only a number for each picture takes `ratings`; whoever can use comparisons as such takes the judgments.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,11 +19,11 @@ MOST_STARS = 5
 
 @dataclass(frozen=True)
 class Label:
-    """One picture is good, or bad. `moment` numbers the batch in which it was said: standards rise, taste drifts."""
+    """One picture is good, or bad. `batch_number` is that of its batch: standards rise, taste drifts."""
 
     row: int
     good: bool
-    moment: int = 0
+    batch_number: int = 0
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -40,7 +40,7 @@ class Stars:
 
     row: int
     stars: int
-    moment: int = 0
+    batch_number: int = 0
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -56,7 +56,7 @@ class Choice:
 
     best: int
     others: tuple[int, ...]
-    moment: int = 0
+    batch_number: int = 0
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -72,7 +72,7 @@ class Tie:
 
     first: int
     second: int
-    moment: int = 0
+    batch_number: int = 0
 
     @property
     def rows(self) -> tuple[int, ...]:
@@ -85,14 +85,24 @@ class Tie:
 Judgment = Label | Stars | Choice | Tie
 
 
-def ranking(rows: Sequence[int], moment: int = 0) -> list[Judgment]:
+def ranking(rows: Sequence[int], batch_number: int = 0) -> list[Judgment]:
     """A full ranking, best first, as the choices that make it up (Plackett 1975)."""
-    return [Choice(row, tuple(rows[i + 1 :]), moment) for i, row in enumerate(rows[:-1])]
+    return [Choice(row, tuple(rows[i + 1 :]), batch_number) for i, row in enumerate(rows[:-1])]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many judgments of each kind there are; a tie counts as a choice."""
+
+    good: int = 0
+    bad: int = 0
+    stars: int = 0
+    choices: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Feedback:
-    """Judged vectors X [rows, d], as deviations from the prompt's own vector, and all that was said of them.
+    """Judged vectors X [rows, d], as deviations from the prompt's own vector, and all judgments of them.
 
     `shape`: channels, height and width of a row, where it is noise laid out as a picture. Raises ValueError for a
     wrong shape, numbers that are not finite, or a judgment of a row that is not there.
@@ -117,19 +127,19 @@ class Feedback:
                 raise ValueError(f"{judgment} must have 1 to {MOST_STARS} stars")
 
     @classmethod
-    def of_labels(cls, X: Vectors, y: Vectors, moments: Iterable[int] | None = None) -> "Feedback":
-        """From one rating of each row: X [rows, d], y [rows] in {+1, -1}, and the batch in which each was said."""
+    def of_labels(cls, X: Vectors, y: Vectors, batch_numbers: Iterable[int] | None = None) -> "Feedback":
+        """From one rating of each row: X [rows, d], y [rows] in {+1, -1}, and the batch of each [rows]."""
         X, y = np.asarray(X), np.asarray(y)
         if X.ndim != 2 or y.shape != X.shape[:1]:
             raise ValueError(f"X must be [rows, d] and y [rows], not X {list(X.shape)} and y {list(y.shape)}")
         if not np.isin(y, (1, -1)).all():
             raise ValueError(f"y {list(y.shape)} must hold +1 and -1 only")
-        when = [0] * len(y) if moments is None else list(moments)
-        return cls(X, tuple(Label(i, bool(y[i] > 0), when[i]) for i in range(len(y))))
+        numbers = [0] * len(y) if batch_numbers is None else list(batch_numbers)
+        return cls(X, tuple(Label(i, bool(y[i] > 0), numbers[i]) for i in range(len(y))))
 
     @cached_property
-    def values(self) -> Floats:
-        """The mean of what is said of each row, -1 (bad) to 1 (good) [rows]; NaN where nothing is."""
+    def ratings(self) -> Floats:
+        """The mean vote on each row, -1 (bad) to 1 (good) [rows]; NaN where there is none."""
         total, count = np.zeros(len(self.X)), np.zeros(len(self.X))
         for judgment in self.judgments:
             for row, vote in judgment.votes():
@@ -138,44 +148,44 @@ class Feedback:
         return np.asarray(np.divide(total, count, out=np.full(len(self.X), np.nan), where=count > 0))
 
     @cached_property
-    def moments(self) -> NDArray[np.int64]:
-        """When each row was last judged [rows]; of one that never was, the first moment of all."""
-        found = np.full(len(self.X), min((judgment.moment for judgment in self.judgments), default=0))
+    def batch_numbers(self) -> NDArray[np.int64]:
+        """The batch in which each row was last judged [rows]; of one that never was, the first of all."""
+        found = np.full(len(self.X), min((judgment.batch_number for judgment in self.judgments), default=0))
         for judgment in self.judgments:
             for row in judgment.rows:
-                found[row] = max(found[row], judgment.moment)
+                found[row] = max(found[row], judgment.batch_number)
         return found
 
     @cached_property
-    def pointing_moments(self) -> frozenset[int]:
-        """The moments that say where to go: something was liked in them, or was middling beside what was bad."""
+    def pointing_batches(self) -> frozenset[int]:
+        """The batches that say where to go: something was liked in them, or was middling beside what was bad."""
         votes: dict[int, set[float]] = {}
         for judgment in self.judgments:
-            votes.setdefault(judgment.moment, set()).update(vote for _, vote in judgment.votes())
+            votes.setdefault(judgment.batch_number, set()).update(vote for _, vote in judgment.votes())
         return frozenset(
-            moment for moment, said in votes.items() if said and (max(said) > 0 or max(said) == 0 > min(said))
+            number for number, cast in votes.items() if cast and (max(cast) > 0 or max(cast) == 0 > min(cast))
         )
 
     @property
     def good(self) -> np.ndarray:
         """Which rows are rather good than bad [rows], bool."""
-        return self.values > 0
+        return self.ratings > 0
 
     @property
     def bad(self) -> np.ndarray:
         """Which rows are rather bad than good [rows], bool."""
-        return self.values < 0
+        return self.ratings < 0
 
-    def __str__(self) -> str:
-        """For the user: "2 good and 1 bad pictures, 3 pictures with stars, 1 choice"."""
-        labels = [judgment for judgment in self.judgments if isinstance(judgment, Label)]
-        good = sum(label.good for label in labels)
-        counts = {
-            f"{good} good and {len(labels) - good} bad pictures": len(labels),
-            "{} picture{} with stars": sum(isinstance(judgment, Stars) for judgment in self.judgments),
-            "{} choice{}": sum(isinstance(judgment, Choice | Tie) for judgment in self.judgments),
-        }
-        return ", ".join(text.format(count, "s" * (count != 1)) for text, count in counts.items() if count)
+    @property
+    def counts(self) -> Counts:
+        """How many judgments of each kind there are."""
+        labels = [judgment.good for judgment in self.judgments if isinstance(judgment, Label)]
+        return Counts(
+            good=sum(labels),
+            bad=len(labels) - sum(labels),
+            stars=sum(isinstance(judgment, Stars) for judgment in self.judgments),
+            choices=sum(isinstance(judgment, Choice | Tie) for judgment in self.judgments),
+        )
 
     @cached_property
     def gram(self) -> Floats:

@@ -20,9 +20,9 @@ from preferences.learning.geometry import Ball, Floats, Geometry, Shell, Vectors
 Shape = tuple[int, int, int]  # channels, height, width
 
 # Prior spread of the weight at frequency k: (1 + k^2)^(-STEEP / 2), k in half waves over the picture, whatever its
-# size. Chosen by how well worth is predicted from 40 to 160 labels (seven tastes, bundled model; docs/benchmarks.md).
+# size. Chosen by how well utility is predicted from 40 to 160 labels (seven tastes, bundled model; docs/benchmarks.md).
 STEEP = 3.0
-UNHEARD = 1e-4  # prior spread whose square is lost in a float32 beside that of the lowest frequency
+NEGLIGIBLE = 1e-4  # prior spread whose square is lost in a float32 beside that of the lowest frequency
 
 
 def frequencies(shape: Shape) -> Floats:
@@ -40,8 +40,8 @@ def weigh(X: Vectors, shape: Shape) -> Floats:
 def weighed_gram(X: Vectors, shape: Shape) -> Floats:
     """Inner products of the rows X [n, d] under that covariance [n, n]; computed in X's own precision."""
     spread = _spread(shape)
-    told = spread > UNHEARD
-    weighed = (_spectra(X, shape).reshape(-1, *shape)[:, :, told] * spread[told].astype(X.dtype)).reshape(len(X), -1)
+    kept = spread > NEGLIGIBLE
+    weighed = (_spectra(X, shape).reshape(-1, *shape)[:, :, kept] * spread[kept].astype(X.dtype)).reshape(len(X), -1)
     return np.asarray(weighed @ weighed.T, dtype=np.float64)
 
 

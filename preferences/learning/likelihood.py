@@ -1,6 +1,6 @@
-"""How likely each judgment is, given how much the pictures are worth; for the Bayesian model.
+"""How likely each judgment is, given the utility of the pictures; for the Bayesian model.
 
-The unknowns are one vector g: the worth f of each row, then the person's standard tau at each moment that has labels
+The unknowns are one vector g: the utility f of each row, then the person's standard tau in each batch that has labels
 or stars. All but one kind of judgment put a difference of two unknowns between two bounds, with logistic noise:
 
     log p = log(sigma(upper - eta) - sigma(lower - eta)),    eta = g[plus] - g[minus]
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from preferences.learning.feedback import MOST_STARS, Choice, Feedback, Label, Stars, Tie
 from preferences.learning.geometry import Floats
 
-STAR_STEP = 1.5  # worth between two stars, where logistic noise has spread 1.8
+STAR_STEP = 1.5  # utility between two stars, where logistic noise has spread 1.8
 TIE = 0.5
 TINY = 1e-12
 
@@ -34,17 +34,17 @@ class Likelihood:
 
     def __init__(self, feedback: Feedback) -> None:
         self.rows = len(feedback.X)
-        moments = {j.moment for j in feedback.judgments if isinstance(j, Label | Stars)}
-        self.moments: NDArray[np.int64] = np.array(sorted(moments), dtype=np.int64)
-        place = {moment: self.rows + i for i, moment in enumerate(sorted(moments))}
+        numbers = sorted({j.batch_number for j in feedback.judgments if isinstance(j, Label | Stars)})
+        self.batch_numbers: NDArray[np.int64] = np.array(numbers, dtype=np.int64)
+        standard = {number: self.rows + i for i, number in enumerate(numbers)}
         between: list[tuple[int, int, float, float]] = []
         self.choices: list[NDArray[np.int64]] = []  # the best one first
         for judgment in feedback.judgments:
             match judgment:
-                case Label(row, good, moment):
-                    between.append((row, place[moment], *((0.0, np.inf) if good else (-np.inf, 0.0))))
-                case Stars(row, stars, moment):
-                    between.append((row, place[moment], BOUNDS[stars - 1], BOUNDS[stars]))
+                case Label(row, good, number):
+                    between.append((row, standard[number], *((0.0, np.inf) if good else (-np.inf, 0.0))))
+                case Stars(row, stars, number):
+                    between.append((row, standard[number], BOUNDS[stars - 1], BOUNDS[stars]))
                 case Tie(first, second):
                     between.append((first, second, -TIE, TIE))
                 case Choice(best, (other,)):
@@ -57,22 +57,22 @@ class Likelihood:
 
     @property
     def size(self) -> int:
-        """How many unknowns there are: rows and moments."""
-        return self.rows + len(self.moments)
+        """How many unknowns there are: rows and standards."""
+        return self.rows + len(self.batch_numbers)
 
-    def value(self, g: Floats) -> float:
+    def log_likelihood(self, g: Floats) -> float:
         """log p of all judgments at g [size]."""
         eta = g[self.plus] - g[self.minus]
         chance = sigmoid(self.upper - eta) - sigmoid(self.lower - eta)
         total = float(np.log(np.maximum(chance, TINY)).sum())
         for items in self.choices:
-            worth = g[items]
-            top = worth.max()
-            total += float(worth[0] - top - np.log(np.exp(worth - top).sum()))
+            utility = g[items]
+            top = utility.max()
+            total += float(utility[0] - top - np.log(np.exp(utility - top).sum()))
         return total
 
     def derivatives(self, g: Floats) -> tuple[Floats, Floats]:
-        """Gradient [size] and negative Hessian [size, size] of `value` at g."""
+        """Gradient [size] and negative Hessian [size, size] of `log_likelihood` at g."""
         gradient, curvature = np.zeros(self.size), np.zeros((self.size, self.size))
         eta = g[self.plus] - g[self.minus]
         above, below = sigmoid(self.upper - eta), sigmoid(self.lower - eta)

@@ -1,12 +1,12 @@
-"""Taste learned on what is seen in the pictures, to choose among several that were drawn.
+"""Taste learned on features of the pictures, to choose among several that were drawn.
 
-The steering vector of a picture tells what it will be like only roughly; the picture itself tells all. A model of what
-was said on what is seen is right sooner, and cannot steer: it chooses.
+The steering vector of a picture tells what it will be like only roughly; the picture itself tells all. A model of the
+judgments on its features is right sooner, and cannot steer: it chooses.
 
-A picture is seen in several views: by an image encoder, by its colours, and so on. Which of them a person goes by is
-not known beforehand. So one Bayesian model is fitted to each likely set of views, and what the models expect is
-averaged by their evidence (Bayesian model averaging, Hoeting et al. 1999): after some forty ratings it favours the
-right ones.
+Features of a picture come from several encoders: one of images and texts, one of its colours, and so on. By which of
+them a person goes is not known beforehand. So one Bayesian model is fitted to each likely set of encoders, and the
+utilities that the models predict are averaged by their evidence (Bayesian model averaging, Hoeting et al. 1999): after
+some forty ratings it favours the right ones.
 """
 
 from collections.abc import Mapping
@@ -20,18 +20,23 @@ from preferences.learning.config import LearningConfig
 from preferences.learning.evaluation import held_out_accuracy
 from preferences.learning.feedback import Feedback, Judgment
 from preferences.learning.geometry import Floats, Vectors
-from preferences.learning.value_models import BayesianModel, CannotFit
+from preferences.learning.reasons import CannotFit, Lack
+from preferences.learning.value_models import BayesianModel
 
 SECONDS_TO_EVALUATE = 0.05
-PER_VIEW = 1.0  # what a further view must add to the log evidence: a model that reads one more is e times less likely
+PER_ENCODER = 1.0  # what a further one must add to the log evidence: a model that reads one more is e times less likely
 WINDOW = 2.0  # sets e^2 times less likely than the best are not added to (Occam's window, Madigan & Raftery 1994)
 
-Looks = Mapping[str, Vectors]  # for each view, what is seen in n pictures [n, k]
+Features = Mapping[str, Vectors]  # by encoder, of n pictures [n, k]
+Encoders = tuple[str, ...]  # the names of some, sorted
 
 
 @dataclass(frozen=True)
-class View:
-    """How numbers of a view are brought to mean 0 and mean squared length 1 over the judged pictures."""
+class Scaling:
+    """How features of one encoder are brought to mean 0 and mean squared length 1 over the judged pictures.
+
+    One length for all numbers: scikit-learn's StandardScaler would make numbers that hardly vary as loud as the others.
+    """
 
     centre: Floats
     length: float
@@ -48,47 +53,53 @@ class View:
         return np.asarray((np.asarray(rows, dtype=np.float64) - self.centre) / self.length)
 
 
+@dataclass(frozen=True, eq=False)
 class PictureModel:
-    """What is liked in the looks of pictures."""
+    """What is liked in the features of pictures."""
 
-    def __init__(self, views: dict[str, View], models: dict[tuple[str, ...], BayesianModel], accuracy: float) -> None:
-        self.views, self.models, self.held_out_accuracy = views, models, accuracy
+    scalings: Mapping[str, Scaling]  # by encoder
+    models: Mapping[Encoders, BayesianModel]
+    held_out_accuracy: float  # NaN where unknown
 
     @classmethod
-    def learn(cls, looks: Looks, judgments: tuple[Judgment, ...], config: LearningConfig) -> Self:
-        """From the looks of pictures and what was said of them. Raises CannotFit where nothing was said or seen."""
-        if not looks:
-            raise CannotFit("the model of looks needs pictures that were looked at, there is none so far.")
-        views = {name: View.of(rows) for name, rows in looks.items()}
-        model = cls(views, {}, float("nan"))
-        sets: list[tuple[str, ...]] = [(name,) for name in sorted(looks)]
+    def fit(cls, features: Features, judgments: tuple[Judgment, ...], config: LearningConfig) -> Self:
+        """From the features of pictures and the judgments of them. Raises CannotFit where there are none of either."""
+        if not features:
+            raise CannotFit(Lack.FEATURES)
+        scalings = {name: Scaling.of(rows) for name, rows in features.items()}
+        models: dict[Encoders, BayesianModel] = {}
+        sets: list[Encoders] = [(name,) for name in sorted(features)]
         while sets:
-            for names in sets:
-                model.models[names] = BayesianModel().fit(Feedback(model._seen(looks, names), judgments), config)
-            best = max(model.models, key=model._log_weight)
-            likely = [names for names in sets if model._log_weight(names) > model._log_weight(best) - WINDOW]
-            sets = sorted({tuple(sorted((*names, name))) for names in likely for name in looks if name not in names})
-        seen = Feedback(model._seen(looks, best), judgments)
-        model.held_out_accuracy = held_out_accuracy(BayesianModel, seen, config, SECONDS_TO_EVALUATE)
-        return model
+            for encoders in sets:
+                rows = side_by_side(features, encoders, scalings)
+                models[encoders] = BayesianModel.fit(Feedback(rows, judgments), config)
+            weights = {encoders: log_weight(encoders, model) for encoders, model in models.items()}
+            best = max(weights, key=lambda encoders: weights[encoders])
+            likely = [encoders for encoders in sets if weights[encoders] > weights[best] - WINDOW]
+            sets = sorted({tuple(sorted({*one, name})) for one in likely for name in features if name not in one})
+        feedback = Feedback(side_by_side(features, best, scalings), judgments)
+        return cls(scalings, models, held_out_accuracy(BayesianModel, feedback, config, SECONDS_TO_EVALUATE))
 
-    def worth(self, looks: Looks) -> Floats:
-        """Expected worth [n] of pictures, by the models that read none but these views."""
-        able = [names for names in self.models if looks.keys() >= set(names)]
-        logs = np.array([self._log_weight(names) for names in able])
-        weights = np.exp(logs - logs.max())
-        told = [self.models[names].value(self._seen(looks, names)) for names in able]
-        return np.asarray(weights @ np.stack(told) / weights.sum())
+    def utility(self, features: Features) -> Floats:
+        """Expected utility [n] of pictures, by the models that read none but these encoders."""
+        able = [encoders for encoders in self.models if features.keys() >= set(encoders)]
+        logs = np.array([log_weight(encoders, self.models[encoders]) for encoders in able])
+        weights = np.exp(logs - logs.max())  # Hoeting et al., eq. 2
+        predicted = [self.models[one].utility(side_by_side(features, one, self.scalings)) for one in able]
+        return np.asarray(weights @ np.stack(predicted) / weights.sum())  # eq. 1
 
-    def best(self, looks: Looks, most: int) -> NDArray[np.intp]:
-        """The rows of the better half of the pictures by expected worth, but of `most` at most, the best first."""
-        order = np.argsort(-self.worth(looks), kind="stable")
+    def best(self, features: Features, most: int) -> NDArray[np.intp]:
+        """The rows of the better half of the pictures by expected utility, but of `most` at most, the best first."""
+        order = np.argsort(-self.utility(features), kind="stable")
         return order[: min(most, (len(order) + 1) // 2)]
 
-    def _seen(self, looks: Looks, names: tuple[str, ...]) -> Floats:
-        """All of these views side by side [n, k], of mean squared length 1 together."""
-        together = np.concatenate([self.views[name](looks[name]) for name in names], axis=1)
-        return np.asarray(together / np.sqrt(len(names)))
 
-    def _log_weight(self, names: tuple[str, ...]) -> float:
-        return self.models[names].evidence - PER_VIEW * len(names)
+def side_by_side(features: Features, encoders: Encoders, scalings: Mapping[str, Scaling]) -> Floats:
+    """The features of all these encoders in a row [n, k], of mean squared length 1 together."""
+    together = np.concatenate([scalings[name](features[name]) for name in encoders], axis=1)
+    return np.asarray(together / np.sqrt(len(encoders)))
+
+
+def log_weight(encoders: Encoders, model: BayesianModel) -> float:
+    """Log posterior of the model that reads these, up to a constant."""
+    return model.evidence - PER_ENCODER * len(encoders)

@@ -10,7 +10,7 @@ from optuna.distributions import FloatDistribution, IntDistribution
 
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback
-from preferences.learning.value_models.base import CannotFit
+from preferences.learning.reasons import CannotFit, Lack
 from preferences.learning.value_models.xgboost import classes, train
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # of each trial it would say that it begins a study
@@ -58,9 +58,9 @@ def next_trial(feedback: Feedback, config: LearningConfig, tried: Sequence[Trial
 def later_loss(feedback: Feedback, config: LearningConfig) -> float:
     """Mean log loss of XGBoost on each part of the ratings, fitted to all parts before it (rolling origin)."""
     X, good = classes(feedback)
-    order = np.argsort(feedback.moments[feedback.good | feedback.bad], kind="stable")
+    order = np.argsort(feedback.batch_numbers[feedback.good | feedback.bad], kind="stable")
     if len(order) < FEWEST_ROWS:
-        raise CannotFit(f"a search needs {FEWEST_ROWS} good or bad pictures, there are {len(order)}.")
+        raise CannotFit(Lack.GOOD_OR_BAD, needed=FEWEST_ROWS, found=len(order))
     parts = np.array_split(order, PARTS)
     losses = []
     for i in range(1, PARTS):
@@ -71,5 +71,5 @@ def later_loss(feedback: Feedback, config: LearningConfig) -> float:
         chance = np.clip(chance.astype(np.float64), TINY, 1 - TINY)
         losses += list(-np.log(np.where(good[now], chance, 1 - chance)))
     if not losses:
-        raise CannotFit("a search needs good and bad pictures in more than the last batch.")
+        raise CannotFit(Lack.EARLIER_BATCHES)
     return float(np.mean(losses))

@@ -9,74 +9,39 @@ from collections.abc import Callable
 
 import numpy as np
 
-from preferences.learning.config import LearningConfig
-from preferences.learning.geometry import Floats, Geometry, Vectors
+from preferences.learning.context import SearchContext
+from preferences.learning.geometry import Floats, Vectors
 
-Start = Callable[[Vectors, Vectors, Geometry, LearningConfig, np.random.Generator, int], Floats]
+Start = Callable[[Vectors, SearchContext, int], Floats]
 
 
-def random(
-    goods: Vectors,
-    anchor: Vectors,
-    geometry: Geometry,
-    config: LearningConfig,
-    rng: np.random.Generator,
-    n: int,
-) -> Floats:
+def random(goods: Vectors, context: SearchContext, n: int) -> Floats:
     """The anchor, moved by the start radius in n random directions."""
-    return geometry.random_move(_repeat(anchor, n), config.start_radius, rng)
+    return context.random_move(_repeat(context.anchor, n), context.config.start_radius)
 
 
-def prompt(
-    goods: Vectors,
-    anchor: Vectors,
-    geometry: Geometry,
-    config: LearningConfig,
-    rng: np.random.Generator,
-    n: int,
-) -> Floats:
+def prompt(goods: Vectors, context: SearchContext, n: int) -> Floats:
     """Around the anchor itself."""
-    return _around(anchor, geometry, config, rng, n)
+    return _around(context.anchor, context, n)
 
 
-def avg_good(
-    goods: Vectors,
-    anchor: Vectors,
-    geometry: Geometry,
-    config: LearningConfig,
-    rng: np.random.Generator,
-    n: int,
-) -> Floats:
+def avg_good(goods: Vectors, context: SearchContext, n: int) -> Floats:
     """Around anchor + mean(goods)."""
-    return _around(anchor + np.mean(goods, axis=0, dtype=np.float64), geometry, config, rng, n)
+    return _around(context.anchor + np.mean(goods, axis=0, dtype=np.float64), context, n)
 
 
-def prompt_avg_good(
-    goods: Vectors,
-    anchor: Vectors,
-    geometry: Geometry,
-    config: LearningConfig,
-    rng: np.random.Generator,
-    n: int,
-) -> Floats:
+def prompt_avg_good(goods: Vectors, context: SearchContext, n: int) -> Floats:
     """Around anchor + mean(goods) / 2: half-way between the prompt and the good pictures."""
-    return _around(anchor + np.mean(goods, axis=0, dtype=np.float64) / 2, geometry, config, rng, n)
+    return _around(context.anchor + np.mean(goods, axis=0, dtype=np.float64) / 2, context, n)
 
 
-def good_dist(
-    goods: Vectors,
-    anchor: Vectors,
-    geometry: Geometry,
-    config: LearningConfig,
-    rng: np.random.Generator,
-    n: int,
-) -> Floats:
+def good_dist(goods: Vectors, context: SearchContext, n: int) -> Floats:
     """Draws anchor + mean + std * normal over the goods; a single good has no spread: around it."""
     if len(goods) < 2:
-        return avg_good(goods, anchor, geometry, config, rng, n)
+        return avg_good(goods, context, n)
     rows = np.asarray(goods, dtype=np.float64)
-    noise = rng.standard_normal((n, rows.shape[1]))
-    return geometry.project(anchor + rows.mean(axis=0) + rows.std(axis=0) * noise)
+    noise = context.rng.standard_normal((n, rows.shape[1]))
+    return context.geometry.project(context.anchor + rows.mean(axis=0) + rows.std(axis=0) * noise)
 
 
 STARTS: dict[str, Start] = {
@@ -93,5 +58,6 @@ def _repeat(point: Vectors, n: int) -> Vectors:
     return np.broadcast_to(point, (n, len(point)))
 
 
-def _around(point: Vectors, geometry: Geometry, config: LearningConfig, rng: np.random.Generator, n: int) -> Floats:
-    return geometry.random_move(_repeat(geometry.project(point[None])[0], n), config.start_radius / 3, rng)
+def _around(point: Vectors, context: SearchContext, n: int) -> Floats:
+    inside = context.geometry.project(point[None])[0]
+    return context.random_move(_repeat(inside, n), context.config.start_radius / 3)

@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from preferences import training
 from preferences.models import Rating, Session
+from preferences.sessions import training
 from tests.browser.conftest import eventually
 
 

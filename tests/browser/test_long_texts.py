@@ -15,7 +15,7 @@ LONG = "/home/somebody/" + "a-folder-without-a-space/" * 30 + "model.safetensors
 def session(live_server) -> Session:
     session = SessionFactory(owner=local_user(), prompt="seashore", curation_size=3)
     batch = finish(session.batches.get())
-    Candidate.objects.filter(batch=batch, slot=2).update(state="failed", error=LONG, image="", thumbnail="")
+    Candidate.objects.filter(batch=batch, slot=2).update(state="failed", error=LONG, picture=None)
     return session
 
 

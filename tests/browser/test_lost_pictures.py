@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from preferences import drawing, services
 from preferences.models import Candidate
+from preferences.sessions import rating
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory
 
 
@@ -16,7 +17,7 @@ def drawn(transactional_db, workers, settings, manager):
     """A drawn batch, in the folder where the workers save."""
     session = SessionFactory(curation_size=3)
     batch = session.batches.get()
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     return batch
 
 
@@ -27,12 +28,12 @@ def tile(page, number: int):
 def test_with_script(page, live_server, workers, drawn):
     page.provoked.append("404 (Not Found)")
     one, two, three = drawn.candidates.order_by("slot")
-    cut = Path(one.thumbnail.path)
+    cut = Path(one.picture.thumbnail.path)
     cut.write_bytes(cut.read_bytes()[:-20])
     # As long as it says, but no picture.
-    noise = Path(two.thumbnail.path)
+    noise = Path(two.picture.thumbnail.path)
     noise.write_bytes(noise.read_bytes()[:20] + bytes(len(noise.read_bytes()) - 20))
-    Path(three.thumbnail.path).unlink()
+    Path(three.picture.thumbnail.path).unlink()
     page.goto(f"{live_server.url}/s/{drawn.session_id}/")
     expect(tile(page, 1)).to_contain_text("The file of this picture is damaged: it can be drawn again.")
     expect(tile(page, 2)).to_contain_text("The file of this picture is damaged: it can be drawn again.")
@@ -61,8 +62,8 @@ def test_with_script(page, live_server, workers, drawn):
 def test_without_script(page_without_script, live_server, workers, drawn):
     page = page_without_script
     candidate = drawn.candidates.get(slot=2)
-    Path(candidate.image.path).unlink()
-    services.rate(drawn.candidates.get(slot=1), "good", uuid.uuid4())
+    Path(candidate.picture.image.path).unlink()
+    rating.rate(drawn.candidates.get(slot=1), "good", uuid.uuid4())
     page.goto(f"{live_server.url}/s/{drawn.session_id}/")
     expect(tile(page, 2)).to_contain_text("The file of this picture is missing: it can be drawn again.")
     expect(tile(page, 2).get_by_role("checkbox")).to_have_count(0)
@@ -70,7 +71,7 @@ def test_without_script(page_without_script, live_server, workers, drawn):
     tile(page, 2).get_by_role("button", name="Draw again").click()
     expect(tile(page, 2).get_by_role("img")).to_be_visible(timeout=60_000)
     expect(page.get_by_role("status")).to_contain_text("3 of 3 images", timeout=60_000)
-    assert Candidate.objects.get(pk=candidate.pk).image == candidate.image
+    assert Candidate.objects.get(pk=candidate.pk).picture == candidate.picture
 
 
 def test_a_connection_that_is_lost_says_nothing_of_the_file(page, live_server, drawn):

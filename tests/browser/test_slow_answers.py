@@ -6,9 +6,10 @@ import uuid
 import pytest
 from playwright.sync_api import APIResponse, Page, Route, expect
 
-from preferences import drawing, services, training
 from preferences.models import Candidate, Rating, Session
+from preferences.sessions import rating, training
 from tests.browser.conftest import eventually
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory, rating_counts
 
 
@@ -18,7 +19,7 @@ def drawn(live_server, page, manager):
 
     def open_session(**fields) -> Session:
         session = SessionFactory(**fields)
-        drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+        draw_batch(session.batches.get().pk, manager, "gpu@test")
         page.goto(f"{live_server.url}/s/{session.pk}/")
         return session
 
@@ -145,7 +146,9 @@ def test_the_last_best_stands_however_slow_the_answers(page, drawn):
     slow.wait()
     slow.let_go()
     third = session.batches.get().candidates.get(slot=3)
-    best = Rating.objects.filter(undone_at__isnull=True, items__value__gt=0).values_list("items__candidate", flat=True)
+    best = Rating.objects.filter(undone_at__isnull=True, items__value__gt=0).values_list(
+        "items__picture__candidate", flat=True
+    )
     eventually(page, lambda: list(best.all()), [third.pk])
     settled(page)
     expect(page.locator("[aria-pressed=true]")).to_have_count(1)
@@ -194,6 +197,24 @@ def test_submit_waits_for_ratings_on_their_way(page, drawn):
     assert rating_counts(session) == (0, 1)
 
 
+def test_a_button_of_what_is_polled_keeps_the_focus_and_can_be_held_down(page, drawn):
+    drawn(value_model="xgboost")
+    page.get_by_role("button", name="Search for settings").click()
+    stop = page.get_by_role("button", name="Stop, and take the best so far")
+    stop.focus()
+    for _ in range(2):
+        with page.expect_response("**/search"):
+            pass
+    expect(stop).to_be_focused()
+    stop.hover()
+    page.mouse.down()
+    for _ in range(2):
+        with page.expect_response("**/search"):
+            pass
+    page.mouse.up()
+    expect(page.locator("#search")).to_contain_text("Stopped before anything was tried.")
+
+
 def test_a_search_waits_for_ratings_on_their_way(page, drawn):
     session = drawn(value_model="xgboost")
     slow = Slow(page)
@@ -238,7 +259,7 @@ def test_who_leaves_after_changing_back_loses_nothing(page, drawn):
     eventually(page, lambda: Candidate.objects.get(pk=tile.pk).heard_turn, 4)
     assert rating_counts(session) == (1, 0)
     # The first of the two, kept back until now, is heard too late.
-    services.rate(tile, "bad", uuid.uuid4(), Candidate.objects.get(pk=tile.pk).heard_page, 2)
+    rating.rate(tile, "bad", uuid.uuid4(), Candidate.objects.get(pk=tile.pk).heard_page, 2)
     assert rating_counts(session) == (1, 0)
 
 
@@ -282,7 +303,7 @@ def test_what_is_there_without_script_is_not_there_with_it(page, live_server, ma
     """HTMX parses what it swaps in as a page without script: a check box in <noscript> would become a real one."""
     session = SessionFactory()
     page.goto(f"{live_server.url}/s/{session.pk}/")
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     expect(button(page, 4)).to_be_visible()
     expect(page.locator(".tile input[type=checkbox]")).to_have_count(0)
 

@@ -1,12 +1,18 @@
 """What every value model promises; a new line in VALUE_MODELS is a new row here."""
 
+import dataclasses
+import re
+
 import numpy as np
 import pytest
 
 from preferences.learning.config import LearningConfig
-from preferences.learning.feedback import Choice, Feedback, Label, Stars, Tie
+from preferences.learning.feedback import Choice, Counts, Feedback, Label, Stars, Tie
 from preferences.learning.optimisers import OPTIMISERS
-from preferences.learning.value_models import VALUE_MODELS, BayesianModel, CannotFit
+from preferences.learning.propose import Learned
+from preferences.learning.reasons import CannotFit
+from preferences.learning.value_models import VALUE_MODELS, BayesianModel
+from preferences.sessions.learned_text import note
 
 CONFIG = LearningConfig(step_size=1, max_dist=45, start_radius=90)
 D = 12
@@ -22,12 +28,12 @@ def ratings(rows=60, seed=3):
     return X, y
 
 
-def heard(X, y) -> Feedback:
+def feedback_of(X, y) -> Feedback:
     return Feedback.of_labels(X, y)
 
 
 def test_ranks_the_good_above_the_bad_on_new_rows(model_class):
-    model = model_class().fit(heard(*ratings()), CONFIG)
+    model = model_class.fit(feedback_of(*ratings()), CONFIG)
     X, y = ratings(200, seed=4)
     scores = model.predict(X).mean
     assert scores.shape == (200,)
@@ -39,17 +45,17 @@ def test_more_numbers_than_rows(model_class):
     rng = np.random.default_rng(0)
     X = rng.standard_normal((6, 500)).astype(np.float32)
     y = np.array([1, -1, 1, -1, 1, -1])
-    assert np.isfinite(model_class().fit(heard(X, y), CONFIG).predict(X).mean).all()
+    assert np.isfinite(model_class.fit(feedback_of(X, y), CONFIG).predict(X).mean).all()
 
 
 def test_saved_and_loaded_it_predicts_the_same(model_class):
     X, y = ratings()
-    model = model_class().fit(heard(X, y), CONFIG)
+    model = model_class.fit(feedback_of(X, y), CONFIG)
     again = model_class.load(model.save())
     for loaded, fitted in zip(again.predict(X), model.predict(X), strict=True):
         np.testing.assert_array_equal(loaded, fitted)
-    np.testing.assert_array_equal(again.value(X), model.value(X))
-    np.testing.assert_allclose(model.value(X), model.predict(X).mean, rtol=1e-4, atol=1e-5)  # X is float32
+    np.testing.assert_array_equal(again.utility(X), model.utility(X))
+    np.testing.assert_allclose(model.utility(X), model.predict(X).mean, rtol=1e-4, atol=1e-5)  # X is float32
     assert again.metrics() == model.metrics()
     assert again.save() == model.save()
 
@@ -58,26 +64,34 @@ def test_refuses_the_bytes_of_another_model(model_class):
     for other in VALUE_MODELS.values():
         if other is not model_class:
             with pytest.raises(ValueError, match=f"expected a saved {model_class.label}"):
-                model_class.load(other().fit(heard(*ratings()), CONFIG).save())
+                model_class.load(other.fit(feedback_of(*ratings()), CONFIG).save())
+
+
+def assert_is_one_sentence(error, model_class):
+    (key,) = [key for key, one in VALUE_MODELS.items() if one is model_class]
+    sentence = note(Learned(key, Counts(), error.shortage))
+    assert re.match(rf"Exploring: the {model_class.label} model needs .*\.$", sentence)
 
 
 def test_no_rating_is_one_sentence(model_class):
-    with pytest.raises(CannotFit, match=rf"the {model_class.label} model needs .*\.$"):
-        model_class().fit(heard(np.zeros((0, D), np.float32), np.ones(0)), CONFIG)
+    with pytest.raises(CannotFit) as found:
+        model_class.fit(feedback_of(np.zeros((0, D), np.float32), np.ones(0)), CONFIG)
+    assert_is_one_sentence(found.value, model_class)
 
 
-@pytest.mark.parametrize(("rows", "said"), [(1, 1), (60, -1)], ids=["one good", "all bad"])
-def test_ratings_of_one_class_are_one_sentence_or_a_model(model_class, rows, said):
+@pytest.mark.parametrize(("rows", "rating"), [(1, 1), (60, -1)], ids=["one good", "all bad"])
+def test_ratings_of_one_class_are_one_sentence_or_a_model(model_class, rows, rating):
     """Who needs both says so; the Bayesian model at least knows what to go for, or to avoid."""
-    feedback = heard(ratings()[0][:rows], np.full(rows, said))
+    feedback = feedback_of(ratings()[0][:rows], np.full(rows, rating))
     if model_class is BayesianModel:
-        assert np.isfinite(model_class().fit(feedback, CONFIG).value(feedback.X)).all()
+        assert np.isfinite(model_class.fit(feedback, CONFIG).utility(feedback.X)).all()
     else:
-        with pytest.raises(CannotFit, match=rf"the {model_class.label} model needs .*\.$"):
-            model_class().fit(feedback, CONFIG)
+        with pytest.raises(CannotFit) as found:
+            model_class.fit(feedback, CONFIG)
+        assert_is_one_sentence(found.value, model_class)
 
 
-def test_every_kind_of_judgment_is_heard(model_class):
+def test_it_learns_from_every_kind_of_judgment(model_class):
     """Whatever the way of asking, the fitted model puts what was preferred above what was not."""
     X, y = ratings(40)
     goods, bads = np.flatnonzero(y > 0), np.flatnonzero(y < 0)
@@ -89,25 +103,28 @@ def test_every_kind_of_judgment_is_heard(model_class):
         + [Choice(int(a), (int(b),)) for a, b in zip(goods, bads, strict=True)],
     }
     for way, judgments in ways.items():
-        value = model_class().fit(Feedback(X, tuple(judgments)), CONFIG).value(X)
-        assert (value[goods][:, None] > value[bads]).mean() > 0.7, way
+        utility = model_class.fit(Feedback(X, tuple(judgments)), CONFIG).utility(X)
+        assert (utility[goods][:, None] > utility[bads]).mean() > 0.7, way
 
 
 def test_wrong_shapes_are_named(model_class):
-    model = model_class().fit(heard(*ratings()), CONFIG)
+    model = model_class.fit(feedback_of(*ratings()), CONFIG)
     with pytest.raises(ValueError, match=r"X must have shape \[n, 12\], not \[60, 11\]"):
         model.predict(ratings()[0][:, 1:])
 
 
-def test_before_fit_it_says_so(model_class):
-    for call in (model_class().save, model_class().metrics, lambda: model_class().predict(np.zeros((1, D)))):
-        with pytest.raises(ValueError, match="not fitted yet"):
-            call()
+def test_there_is_none_before_fit_and_none_changes_after(model_class):
+    with pytest.raises(TypeError, match="required positional arguments"):
+        model_class()
+    model = model_class.fit(feedback_of(*ratings()), CONFIG)
+    for field in dataclasses.fields(model):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(model, field.name, None)
 
 
 def test_identical_rows_give_finite_numbers(model_class):
     X, y = np.ones((6, D), np.float32), ratings(6)[1]
-    model = model_class().fit(heard(X, y), CONFIG)
+    model = model_class.fit(feedback_of(X, y), CONFIG)
     assert np.isfinite(model.predict(X).mean).all()
     assert all(np.isfinite(value) for value in model.metrics().values())
 
@@ -116,15 +133,15 @@ def test_large_and_constant_numbers_do_not_break_it(model_class):
     X, y = ratings()
     X[:, 5] = 7.0
     for scale in (1e6, 1e-6):
-        value = model_class().fit(heard(X * np.float32(scale), y), CONFIG).value(X * np.float32(scale))
-        assert np.isfinite(value).all()
+        utility = model_class.fit(feedback_of(X * np.float32(scale), y), CONFIG).utility(X * np.float32(scale))
+        assert np.isfinite(utility).all()
 
 
 def test_the_order_of_labels_does_not_matter(model_class):
     X, y = ratings()
     order = np.random.default_rng(1).permutation(len(y))
-    one, other = model_class().fit(heard(X, y), CONFIG), model_class().fit(heard(X[order], y[order]), CONFIG)
-    np.testing.assert_allclose(one.value(X), other.value(X), atol=1e-3)
+    one, other = model_class.fit(feedback_of(X, y), CONFIG), model_class.fit(feedback_of(X[order], y[order]), CONFIG)
+    np.testing.assert_allclose(one.utility(X), other.utility(X), atol=1e-3)
 
 
 def test_its_optimisers_exist(model_class):

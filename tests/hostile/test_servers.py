@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from django.db import connections
+from django.utils import timezone
 from PIL import Image
 
 from generation import registry, wire
@@ -24,9 +25,9 @@ from generation.errors import Cancelled, GenerationError, ServerUnavailable
 from generation.manager import ModelManager
 from generation.progress import Report
 from generation.types import Picture
-from preferences import drawing
-from preferences.models import Batch, Candidate
+from preferences.models import Candidate, Job
 from tests import factories, hostile
+from tests.drawing import draw_batch
 from tests.generation.requests import request_for
 
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -198,10 +199,10 @@ def test_what_cannot_be_kept_is_kept_as_a_mark(user, manager, spec, odd):
     with hostile.server(hostile.ndjson({"detail": f"bad {odd} thing", "status": 409})) as url:
         session = factories.SessionFactory(owner=user, generation_mode="server", server_url=url)
         batch = session.batches.get()
-        drawing.draw_batch(batch.pk, manager, "gpu@test")
+        draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.FAILED
-    assert "says: bad \ufffd" in batch.error
+    assert batch.job.state == Job.State.FAILED
+    assert "says: bad \ufffd" in batch.job.error
     with hostile.server(images({"image_base64": None, "error": f"no {odd} paint"})) as url:
         (picture,) = RemoteBackend(url).generate(spec, request_for(spec, n=1))
     assert picture.error.startswith("no \ufffd")
@@ -253,7 +254,7 @@ def test_a_cancelled_batch_frees_the_worker_of_a_server_that_never_answers(
         batch = session.batches.get()
 
         def draw() -> None:
-            drawing.draw_batch(batch.pk, manager, "gpu@a")
+            draw_batch(batch.pk, manager, "gpu@a")
             connections.close_all()
 
         worker = threading.Thread(target=draw)
@@ -261,7 +262,7 @@ def test_a_cancelled_batch_frees_the_worker_of_a_server_that_never_answers(
         assert is_asked.wait(60)
         # As whoever cancels it, or takes it over: the lease is no longer the worker's.
         none = {"lease_token": None, "lease_expires_at": None}
-        Batch.objects.filter(pk=batch.pk).update(state=Batch.State.CANCELLED, **none)
+        Job.objects.filter(batch=batch).update(state=Job.State.CANCELLED, finished_at=timezone.now(), **none)
         worker.join(30)
         assert not worker.is_alive()
     assert not Candidate.objects.filter(state=Candidate.State.READY).exists()

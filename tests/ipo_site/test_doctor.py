@@ -11,7 +11,7 @@ from django.db import OperationalError
 
 from generation.types import Hardware
 from ipo_site import doctor
-from preferences import leases
+from preferences.jobs import leases
 from preferences.models import Worker
 
 

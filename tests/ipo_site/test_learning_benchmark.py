@@ -17,7 +17,7 @@ SMALL = Cell(20, "linear", 0.1, "labels", 25)
 
 
 @pytest.mark.parametrize("name", UTILITIES)
-def test_worth_of_random_vectors_has_the_right_distribution(name):
+def test_utility_of_random_vectors_has_the_right_distribution(name):
     rng = np.random.default_rng(0)
     utility = UTILITIES[name](30, rng)
     drawn = utility(Shell(30).project(rng.standard_normal((20_000, 30))), 0.7)
@@ -36,25 +36,25 @@ def test_norms_matter_only_where_they_should():
 @pytest.mark.parametrize("errors", [0.1, 0.3])
 def test_people_err_as_often_as_they_should(errors):
     rng = np.random.default_rng(3)
-    worth = rng.standard_normal(8)
-    scale = noise_scale(worth, errors)
-    felt = worth + scale * rng.gumbel(size=(20_000, 8))
+    utility = rng.standard_normal(8)
+    scale = noise_scale(utility, errors)
+    felt = utility + scale * rng.gumbel(size=(20_000, 8))
     upper = np.triu_indices(8, 1)
-    wrong = np.sign(felt[:, upper[0]] - felt[:, upper[1]]) != np.sign(worth[upper[0]] - worth[upper[1]])
+    wrong = np.sign(felt[:, upper[0]] - felt[:, upper[1]]) != np.sign(utility[upper[0]] - utility[upper[1]])
     assert wrong.mean() == pytest.approx(errors, abs=0.01)
 
 
 @pytest.mark.parametrize(("kind", "actions"), [("labels", 8), ("stars", 8), ("pairs", 4), ("best", 1), ("ranking", 7)])
-def test_what_is_said_without_errors_is_true(kind, actions):
-    worth = np.random.default_rng(4).standard_normal(8)
-    said = Person(0.0, np.random.default_rng(5)).judge(kind, worth, worth[:0], 40, 5)
-    assert len(said) == actions
-    judgments = [judgment for action in said for judgment in action]
+def test_judgments_without_errors_are_true(kind, actions):
+    utility = np.random.default_rng(4).standard_normal(8)
+    judged = Person(0.0, np.random.default_rng(5)).judge(kind, utility, utility[:0], 40, 5)
+    assert len(judged) == actions
+    judgments = [judgment for action in judged for judgment in action]
     for judgment in judgments:
         if isinstance(judgment, Choice):
-            assert all(worth[judgment.best - 40] > worth[other - 40] for other in judgment.others)
+            assert all(utility[judgment.best - 40] > utility[other - 40] for other in judgment.others)
     goods = {j.row - 40 for j in judgments if isinstance(j, Label) and j.good}
-    assert all(worth[list(goods)].min() > worth[i] for i in set(range(8)) - goods) if goods else True
+    assert all(utility[list(goods)].min() > utility[i] for i in set(range(8)) - goods) if goods else True
     assert set(KINDS) == {"labels", "stars", "pairs", "best", "ranking"}
 
 
@@ -165,7 +165,7 @@ def test_the_slow_cells_come_last_and_the_hopeless_ones_not_at_all():
 
 
 def told(arm: type, d: int = 400, rows: int = 16) -> predecessor.Predecessor:
-    """A method of the predecessor that has heard of good and bad rows far from its anchor."""
+    """A method of the predecessor that was told of good and bad rows far from its anchor."""
     rng = np.random.default_rng(8)
     method = arm(Shell(d).project(rng.standard_normal((1, d)))[0].astype(np.float32), rng)
     z = Shell(d).project(rng.standard_normal((rows, d))).astype(np.float32)

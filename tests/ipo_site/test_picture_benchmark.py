@@ -42,19 +42,19 @@ def chequered() -> np.ndarray:
     ],
 )
 def test_a_taste_likes_what_it_says(taste: str, liked: np.ndarray, other: np.ndarray):
-    worth = (tastes.PIXELS | tastes.UNFORESEEN)[taste](np.stack([other, liked]))
-    assert worth.shape == (2,)
-    assert worth[1] > worth[0]
+    utility = (tastes.PIXELS | tastes.UNFORESEEN)[taste](np.stack([other, liked]))
+    assert utility.shape == (2,)
+    assert utility[1] > utility[0]
 
 
 def test_tastes_of_the_encoder_know_their_text_and_their_picture():
-    eye = tastes.Eye(Siglip.load(str(registry.WEIGHTS / "pocket-siglip")))
+    encoder = Siglip.load(str(registry.WEIGHTS / "pocket-siglip"))
     rng = np.random.default_rng(0)
     shown = np.stack([paint(PALMS, rng), paint(NIGHT, rng)])
     assert tastes.TEXTS[0] == "palms in a desert at sunset"
-    assert np.argmax(eye.taste(tastes.TEXT, 0)(shown)) == 0
-    assert np.argmax(eye.taste(tastes.TEXT, 2)(shown)) == 1  # snowy mountains at night
-    one, same, another = (eye.taste(tastes.PICTURE, seed)(shown) for seed in (1, 1, 2))
+    assert np.argmax(tastes.taste_of(tastes.TEXT, 0, encoder)(shown)) == 0
+    assert np.argmax(tastes.taste_of(tastes.TEXT, 2, encoder)(shown)) == 1  # snowy mountains at night
+    one, same, another = (tastes.taste_of(tastes.PICTURE, seed, encoder)(shown) for seed in (1, 1, 2))
     assert np.array_equal(one, same)
     assert not np.allclose(one, another)
 
@@ -87,7 +87,7 @@ def test_every_arm_meets_the_same_first_batch_and_ours_learns_in_pictures(
     assert ours["percentiles"][-1] > random["percentiles"][-1]
 
 
-def test_who_is_told_the_worth_gets_further_than_chance(studio: Studio, monkeypatch: pytest.MonkeyPatch):
+def test_who_is_told_the_utility_gets_further_than_chance(studio: Studio, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pictures, "TOLD", 30)
     told = pictures.run_told("pooled_embed", "warm", pictures.KNOWS, 3, studio)
     assert pictures.key(told) == ("pooled_embed", "warm", pictures.KNOWS, 3)

@@ -4,6 +4,7 @@ import uuid
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
@@ -12,15 +13,29 @@ from django.db import transaction
 from django.forms import model_to_dict
 from django.urls import reverse
 
-from preferences import drawing, services
 from preferences.admin_lists import DEPTH
-from preferences.models import Batch, Candidate, Embedding, OptimizerState, Rating, Search, Session, Worker
+from preferences.models import (
+    Batch,
+    Candidate,
+    Descriptor,
+    Embedding,
+    Job,
+    OptimizerState,
+    Picture,
+    Rating,
+    Session,
+    Worker,
+)
+from preferences.sessions import rating
+from preferences.sessions import services as session_services
+from preferences.tuning.services import start_search
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory, finish
 
 pytestmark = pytest.mark.django_db
 
 TABLES = {model._meta.model_name: model for model in admin.site._registry if model._meta.app_label == "preferences"}
-HAVE_PICTURES = {"session", "batch", "candidate", "embedding", "rating", "optimizerstate"}
+HAVE_PICTURES = {"session", "batch", "candidate", "picture", "embedding", "descriptor", "rating", "optimizerstate"}
 HOSTILE = [
     "",
     "\x00",
@@ -40,11 +55,12 @@ def rated(batch) -> Batch:
     """A batch with a row in every table."""
     finish(batch)
     candidate = batch.candidates.first()
-    services.rate(candidate, "good", uuid.uuid4())
-    Embedding.objects.create(candidate=candidate, encoder="test", vector=[0.0, 1.0])
+    rating.rate(candidate, "good", uuid.uuid4())
+    Embedding.objects.create(picture=candidate.picture, encoder="test", vector=[0.0, 1.0])
+    Descriptor.objects.create(picture=candidate.picture, name="detail", vector=[0.0, 1.0])
     OptimizerState.objects.create(batch=batch, value_model="ridge", rng_state={})
-    Search.objects.create(session=batch.session)
-    Worker.objects.create(name="gpu@here", seen_at=batch.finished_at)
+    start_search(batch.session)
+    Worker.objects.create(name="gpu@here", seen_at=batch.job.finished_at)
     return batch
 
 
@@ -57,7 +73,8 @@ def form_of(model_object) -> dict[str, object]:
 
 
 def all_rows() -> dict[str, list]:
-    return {name: sorted(model.objects.values_list(), key=str) for name, model in TABLES.items()}
+    """As texts: vectors cannot be compared at once."""
+    return {name: sorted(map(str, model.objects.values_list())) for name, model in TABLES.items()}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -126,22 +143,22 @@ def test_a_sessions_name_and_controls_can_be_changed_and_it_goes_on(client, mana
     session.refresh_from_db()
     assert (session.slot, session.curation_size, session.value_model) == ("evening", 3, "ridge")
     assert Session.objects.values("rated_count", "space").get(pk=session.pk) == before
-    Candidate.objects.filter(batch=rated).update(vector=bytes(4 * 256))
-    following = services.submit_batch(session, 1, [], [])
-    drawing.draw_batch(following.pk, manager, "gpu@test")
+    Picture.objects.filter(candidate__batch=rated).update(vector=np.zeros(256, np.float32))
+    following = session_services.submit_batch(session, 1, [], [])
+    draw_batch(following.pk, manager, "gpu@test")
     following.refresh_from_db()
-    assert (following.state, following.candidates.count()) == ("ready", 3), following.error
+    assert (following.job.state, following.candidates.count()) == ("ready", 3), following.job.error
 
 
 def test_a_rating_during_a_change_in_the_admin_is_counted(client, rated, monkeypatch):
     """The form is read before the rating and saved after it: what it does not show, it must not write."""
-    session, saved = rated.session, services.update_controls
+    session, saved = rated.session, session_services.update_controls
 
     def rate_first(*args):
-        services.rate(rated.candidates.last(), "bad", uuid.uuid4())
+        rating.rate(rated.candidates.last(), "bad", uuid.uuid4())
         saved(*args)
 
-    monkeypatch.setattr(services, "update_controls", rate_first)
+    monkeypatch.setattr(session_services, "update_controls", rate_first)
     client.post(address("session", "change", session.pk), form_of(session))
     assert Session.objects.values_list("good_count", "bad_count").get(pk=session.pk) == (1, 1)
 
@@ -157,8 +174,8 @@ def test_files_go_with_their_session(client, rated, how, user):
     session, other = rated.session, SessionFactory()
     batch = finish(other.batches.get())
     Session.objects.filter(pk=other.pk).update(owner=User.objects.create(username="other"))
-    kept = {Path(default_storage.path(name)) for name in batch.candidates.values_list("image", flat=True)}
-    default_storage.delete(rated.candidates.first().image.name)  # one that is missing is no error
+    kept = {Path(default_storage.path(name)) for name in batch.candidates.values_list("picture__image", flat=True)}
+    default_storage.delete(rated.candidates.first().picture.image.name)  # one that is missing is no error
     asked = {"post": "yes"}
     if how == "page":
         page = client.get(address("session", "delete", session.pk))
@@ -176,6 +193,8 @@ def test_files_go_with_their_session(client, rated, how, user):
     assert answer is None or answer.status_code == 302
     assert list(Session.objects.all()) == [other]
     assert Candidate.objects.count() == Candidate.objects.filter(batch=batch).count()
+    assert Picture.objects.count() == batch.pictures().count()
+    assert Job.objects.get() == batch.job
     left = {path for path in files() if path.is_file()}
     assert kept <= left
     assert len(left) == 2 * batch.candidates.count()
@@ -201,7 +220,7 @@ def test_a_session_that_is_deleted_while_it_is_drawn_ends_quietly(manager, batch
         return real(*args)
 
     monkeypatch.setattr(manager, "generate_all", gone)
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     assert not [path for path in files() if path.is_file()]
 
 
@@ -221,7 +240,7 @@ def test_a_batch_page_shows_its_candidates(client, rated):
 
 
 def test_the_rating_page_shows_what_was_said_of_which(client, rated):
-    services.rate(rated.candidates.last(), "best", uuid.uuid4())
+    rating.rate(rated.candidates.last(), "best", uuid.uuid4())
     page = client.get(address("rating", "change", Rating.objects.first().pk)).content.decode()
     assert page.count('<img src="/candidates/') == 4
     assert page.count("> -1") == 3  # and the best +1

@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 from generation import registry, spaces
-from preferences import comparing, drawing, services
-from preferences.learning.evidence import NOTHING_LIKED
-from preferences.models import Batch, Session
+from preferences.learning.reasons import WhyWide
+from preferences.models import Batch, Job, Session
+from preferences.sessions import rating
+from preferences.sessions import services as session_services
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -18,10 +20,10 @@ MODEL = registry.BUILTIN["pocket-landscapes"]
 
 def draw(batch: Batch, manager) -> np.ndarray:
     """Its pictures [n, height, width, 3]."""
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY, batch.error
-    return np.stack([np.asarray(Image.open(one.image).convert("RGB"), float) for one in batch.candidates.all()])
+    assert batch.job.state == Job.State.DONE, batch.job.error
+    return np.stack([np.asarray(Image.open(one.picture.image).convert("RGB"), float) for one in batch.candidates.all()])
 
 
 def difference(pictures: np.ndarray) -> float:
@@ -53,7 +55,7 @@ def test_five_batches_without_a_good_one_stay_different(key, manager, settings):
     for number in range(1, 6):
         differences.append(difference(draw(batch, manager)))
         ids = list(batch.candidates.values_list("pk", flat=True))
-        batch = services.submit_batch(session, number, [], ids)
+        batch = session_services.submit_batch(session, number, [], ids)
     # First batches of eight differ among themselves too: of five in Latent the least had 0.66 of another's difference.
     assert min(differences) >= 0.6 * differences[0], differences
     assert np.mean(differences[1:]) >= 0.9 * differences[0], differences
@@ -67,18 +69,18 @@ def test_the_page_says_so_and_advises(client, manager, asking):
     one, two, three, four = batch.candidates.all()
     if asking == "pairs":
         for first, second in ((one, two), (three, four)):
-            comparing.compare(batch, first.pk, second.pk, "both_bad", uuid.uuid4())
+            rating.compare(batch, first.pk, second.pk, "both_bad", uuid.uuid4())
     else:
         for candidate in (one, two, three, four):
-            services.rate(candidate, "bad" if asking == "good_bad" else "2", uuid.uuid4())
-    second = services.submit_batch(session, 1, [], [])
+            rating.rate(candidate, "bad" if asking == "good_bad" else "2", uuid.uuid4())
+    second = session_services.submit_batch(session, 1, [], [])
     assert draw(second, manager).shape[0] == 4
-    assert second.optimizer_states.get().reason == NOTHING_LIKED
-    assert set(second.candidates.values_list("alternatives", flat=True)) == {None}
+    assert second.optimizer_states.get().reason == WhyWide.NOTHING_LIKED
+    assert set(second.candidates.values_list("proposed", flat=True)) == {None}
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert "Nothing you have seen before was good, so these pictures are more different." in page
     assert 'href="#controls-form"' in page
-    services.rate(second.candidates.first(), "good", uuid.uuid4())
-    draw(services.submit_batch(session, 2, [], []), manager)
+    rating.rate(second.candidates.first(), "good", uuid.uuid4())
+    draw(session_services.submit_batch(session, 2, [], []), manager)
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert "so these pictures are more different" not in page

@@ -5,8 +5,9 @@ import uuid
 import pytest
 from django.test import Client
 
-from preferences import drawing, selectors
+from preferences.jobs import selectors as job_selectors
 from preferences.models import Batch, Rating, Session
+from tests.drawing import draw_batch
 from tests.factories import start_form
 
 pytestmark = pytest.mark.django_db
@@ -61,7 +62,7 @@ def test_a_fault_of_ours_is_a_page_of_ours(client, monkeypatch):
         raise RuntimeError("a fault")
 
     client.raise_request_exception = False
-    monkeypatch.setattr(selectors, "workers", fail)
+    monkeypatch.setattr(job_selectors, "workers", fail)
     answer = client.get("/models/")
     assert answer.status_code == 500
     assert "nothing that was saved is lost" in answer.content.decode()
@@ -111,7 +112,7 @@ def test_strangers_in_the_whole_batch_form_are_refused(client, session):
     "moment", ["2020-01-01T00:00", "2020-13-45T99:99Z", "0001-01-01T00:00+23:59", "9999-12-31T23:59-12:00", "x", ""]
 )
 def test_a_moment_that_no_page_has_said_brings_the_page_up_to_date(client, batch, manager, moment):
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     script = {"HX-Request": "true"}
     answer = client.get(f"/s/{batch.session_id}/1/progress", {"after": moment}, headers=script)
     assert answer.status_code == 200

@@ -10,8 +10,11 @@ from PIL import Image
 
 from generation.descriptors import describe
 from generation.errors import ModelUnavailable, OutOfMemory
-from preferences import choosing, drawing, leases, training
-from preferences.models import Batch, Candidate, Embedding, Rating
+from preferences.drawing import choose, keep, run
+from preferences.feedback import training_set
+from preferences.models import Batch, Candidate, Descriptor, Embedding, Job, Picture, Rating
+from preferences.sessions import training
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def rated_session(client, manager, **changes):
     """A session whose first batch is drawn, half of it good and half bad, and whose second is queued."""
     session = SessionFactory(value_model="bayesian", start="avg_good", draws_per_picture=3, **changes)
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     for candidate, value in zip(Candidate.objects.order_by("slot"), ("good", "good", "bad", "bad"), strict=True):
         client.post(f"/candidates/{candidate.pk}/rate", {"value": value, "form_token": str(uuid.uuid4())})
     client.post(f"/s/{session.pk}/1/submit")
@@ -28,15 +31,15 @@ def rated_session(client, manager, **changes):
 
 
 def draw(batch: Batch, manager) -> list[Candidate]:
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY, batch.error
+    assert batch.job.state == Job.State.DONE, batch.job.error
     return list(batch.candidates.order_by("slot"))
 
 
-def liked(batch: Batch, settings) -> choosing.Liked | None:
+def liked(batch: Batch, settings) -> choose.Liked | None:
     known = training.training_set(batch.session, 256)
-    return choosing.liked(batch, settings.IPO_MODELS["tiny"], known)
+    return choose.liked(batch, settings.IPO_MODELS["tiny"], known)
 
 
 @pytest.fixture
@@ -57,32 +60,32 @@ def drawn(monkeypatch, manager):
 def test_every_picture_is_looked_at(client, manager):
     session = rated_session(client, manager)
     known = training.training_set(session, 256)
-    seen = training.seen(known)
+    seen = training_set.feature_set(known)
     assert np.array_equal(seen.X, known.X)
-    assert {view: rows.shape for view, rows in seen.looks.items()} == {
+    assert {encoder: rows.shape for encoder, rows in seen.features.items()} == {
         "pocket-siglip": (4, 96),
         "colours": (4, 192),
         "balance": (4, 64),
         "detail": (4, 64),
         "highlights": (4, 28),
     }
-    picture = np.asarray(Image.open(Candidate.objects.get(pk=known.candidates[2]).image))
-    assert np.allclose(seen.looks["colours"][2], describe([picture])["colours"][0], atol=1e-6)
+    picture = np.asarray(Image.open(Picture.objects.get(pk=known.pictures[2]).image))
+    assert np.allclose(seen.features["colours"][2], describe([picture])["colours"][0], atol=1e-6)
     assert [judgment.good for judgment in seen.judgments] == [True, True, False, False]
 
 
-def test_learned_from_are_those_that_were_seen_in_every_view(client, manager):
+def test_learned_from_are_those_that_have_the_features_of_every_encoder(client, manager):
     session = rated_session(client, manager)
     known = training.training_set(session, 256)
-    Embedding.objects.filter(candidate=known.candidates[1], encoder="pocket-siglip").delete()
-    seen = training.seen(known)
+    Embedding.objects.filter(picture=known.pictures[1], encoder="pocket-siglip").delete()
+    seen = training_set.feature_set(known)
     assert np.array_equal(seen.X, known.X[[0, 2, 3]])
     assert [(said.row, said.good) for said in seen.judgments] == [(0, True), (1, False), (2, False)]
     Embedding.objects.filter(encoder="pocket-siglip").delete()
-    assert set(training.seen(known).looks) == {"colours", "balance", "detail", "highlights"}
-    assert len(training.seen(known).X) == 4
-    Embedding.objects.all().delete()
-    assert training.seen(known).looks == {}
+    assert set(training_set.feature_set(known).features) == {"colours", "balance", "detail", "highlights"}
+    assert len(training_set.feature_set(known).X) == 4
+    Descriptor.objects.all().delete()
+    assert training_set.feature_set(known).features == {}
 
 
 def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
@@ -96,28 +99,29 @@ def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
     assert len(drawn) == 3 * 4
     for number, candidate in enumerate(candidates):
         tried = drawn[3 * number : 3 * number + 3]
-        looks = {seen.encoder: np.asarray(seen.vector)[None] for seen in candidate.embeddings.all()}
-        assert candidate.score == pytest.approx(float(model.worth(looks)[0]), abs=1e-4)
-        assert any(np.array_equal(np.frombuffer(bytes(candidate.vector), "<f4"), vector) for vector in tried)
-        request = replace(drawing._request(batch), vectors=np.stack(tried)[:2])
+        features = {seen.encoder: np.asarray(seen.vector)[None] for seen in candidate.picture.embeddings.all()}
+        features |= {seen.name: seen.vector[None] for seen in candidate.picture.descriptors.all()}
+        assert candidate.score == pytest.approx(float(model.utility(features)[0]), abs=1e-4)
+        assert any(np.array_equal(candidate.picture.vector, vector) for vector in tried)
+        request = replace(run._request(batch), vectors=np.stack(tried)[:2])
         pictures = manager.generate(settings.IPO_MODELS["tiny"], request)
-        eye = choosing.Eye(settings.IPO_MODELS["tiny"], manager)
-        others = model.worth(eye.look([picture.pixels for picture in pictures]))
+        extractor = choose.Extractor(settings.IPO_MODELS["tiny"], manager)
+        others = model.utility(extractor.features([picture.pixels for picture in pictures]))
         assert candidate.score >= others.max() - 1e-4
-        assert candidate.alternatives is None
+        assert candidate.proposed is None
 
 
 def test_killed_while_drawing_the_same_vectors_are_drawn_again(client, manager, drawn, monkeypatch):
     session = rated_session(client, manager)
     batch = session.batches.get(number=2)
-    monkeypatch.setattr(leases, "finish_candidates", lambda *arguments: False)
+    monkeypatch.setattr(keep, "finish", lambda *arguments: False)
     del drawn[:]
-    drawing.draw_batch(batch.pk, manager, "gpu@killed")
+    draw_batch(batch.pk, manager, "gpu@killed")
     first = [vector.tobytes() for vector in drawn[:3]]
     monkeypatch.undo()
-    Batch.objects.filter(pk=batch.pk).update(lease_expires_at="2000-01-01T00:00Z")
+    Job.objects.filter(batch=batch).update(lease_expires_at="2000-01-01T00:00Z")
     candidate = draw(batch, manager)[0]
-    assert bytes(candidate.vector) in first
+    assert candidate.picture.vector.tobytes() in first
 
 
 @pytest.mark.parametrize("value_model", ["gaussian", "ridge", "xgboost"])
@@ -154,7 +158,7 @@ def test_whatever_fails_in_the_encoder_costs_only_the_choosing(
     draw(session.batches.get(number=2), manager)
     assert len(drawn) == 3 * 4
     assert len(asked) == 2  # once a batch, not once a picture: to look for weights in vain takes long
-    assert Embedding.objects.filter(encoder="detail").count() == 2 * 4
+    assert Descriptor.objects.filter(name="detail").count() == 2 * 4
     assert not Embedding.objects.filter(encoder="pocket-siglip").exists()
     assert "Traceback" in caplog.text
     assert str(error) in caplog.text
@@ -168,12 +172,12 @@ def test_a_picture_that_failed_is_never_chosen(client, manager, settings):
     batch = session.batches.get(number=2)
     spec = settings.IPO_MODELS["tiny"]
     candidate = Candidate.objects.filter(batch__session=session, batch__number=1).first()
-    request = replace(drawing._request(batch), vectors=drawing._vectors(candidate))
+    request = replace(run._request(batch), vectors=run._vectors(candidate))
     (good,) = manager.generate(spec, request)
     bad = dataclasses.replace(good, pixels=None, error="no colours")
-    model, eye = liked(batch, settings), choosing.Eye(spec, manager)
-    assert choosing.choose([bad, good, bad], eye, model).place == 1
-    assert choosing.choose([bad, bad], eye, model).looks == {}
+    model, extractor = liked(batch, settings), choose.Extractor(spec, manager)
+    assert choose.choose([bad, good, bad], extractor, model).place == 1
+    assert choose.choose([bad, bad], extractor, model).features == {}
 
 
 def test_what_was_undone_is_not_learned_from(client, manager, settings):

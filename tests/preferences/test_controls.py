@@ -6,10 +6,10 @@ from dataclasses import fields, replace
 import pytest
 from django.conf import settings
 
-from preferences import training
-from preferences.controls import RANGES, Controls
 from preferences.learning.config import LearningConfig
 from preferences.learning.search import SPACE
+from preferences.sessions import training
+from preferences.sessions.controls import RANGES, Controls
 from tests.factories import SessionFactory, start_form
 
 SAME_NAME = {field.name for field in fields(LearningConfig)} & set(RANGES)

@@ -4,9 +4,12 @@ import uuid
 
 import pytest
 
-from preferences import drawing, leases, tasks
-from preferences.controls import Controls
-from preferences.models import Batch, Session, Worker
+from preferences import tasks
+from preferences.drawing import keep
+from preferences.jobs import leases, worker
+from preferences.models import Job, Session, Worker
+from preferences.sessions.controls import Controls
+from tests.drawing import claim_batch, draw_batch
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db
@@ -78,13 +81,13 @@ def test_a_session_without_its_model_says_what_can_be_done(client, orphan, manag
     page = client.get(f"/s/{orphan.pk}/").content.decode()
     assert "The model “gone” is not among the models of this machine any longer" in page
     assert "Copy with another model" in page
-    drawing.draw_batch(orphan.batches.get().pk, manager, "gpu@a")
+    draw_batch(orphan.batches.get().pk, manager, "gpu@a")
     batch = orphan.batches.get()
-    assert batch.state == Batch.State.FAILED
-    assert "make a copy of this session with another model" in batch.error
+    assert batch.job.state == Job.State.FAILED
+    assert "make a copy of this session with another model" in batch.job.error
     assert client.get(f"/s/{orphan.pk}/").status_code == 200
     assert client.post(f"/s/{orphan.pk}/1/retry").status_code == 302
-    leases.fail_batch(leases.claim_batch(batch.pk, "gpu@a"), "No more paint.")
+    keep.fail(claim_batch(batch.pk, "gpu@a"), batch.pk, "No more paint.")
     controls = {"value_model": "ridge", "start": "random", "form_submit": "on"}
     form = {name: value for name, value in orphan.controls().items() if value is not False} | controls
     assert client.post(f"/s/{orphan.pk}/controls", form).status_code == 302
@@ -103,10 +106,9 @@ def test_a_worker_that_starts_does_not_look_for_a_model_that_is_gone(orphan, man
         if state["state"] != Worker.State.LOADING:
             raise Enough
 
-    monkeypatch.setattr(tasks, "model_manager", lambda: manager)
     monkeypatch.setattr(leases, "report_worker", follow)
     with pytest.raises(Enough):
-        tasks._report("gpu@a")
+        worker.report("gpu@a", manager, tasks.wanted_next)
     assert reports[-1] == reports[-1] | {"state": Worker.State.READY, "model": "tiny", "error": ""}
 
 

@@ -3,15 +3,14 @@
 import random
 import uuid
 from contextlib import suppress
-from importlib import import_module
-from pkgutil import iter_modules
 
 import pytest
-from django.db import connection
 
-from preferences import comparing, counts, migrations, services
-from preferences.controls import Asking
+from preferences.errors import NotAllowed
 from preferences.models import Candidate, Rating, Session
+from preferences.sessions import counts, rating
+from preferences.sessions import services as session_services
+from preferences.sessions.controls import Asking
 from tests.factories import SessionFactory, finish
 
 pytestmark = pytest.mark.django_db
@@ -27,24 +26,24 @@ def say_something(session: Session, chance: random.Random) -> str:
     batch = chance.choice(list(session.batches.all()))
     candidates = list(Candidate.objects.filter(batch=batch))
     what = chance.choice(["rate", "rate", "rate", "compare", "undo", "submit", "switch"])
-    with suppress(services.NotAllowed):
+    with suppress(NotAllowed):
         if what == "rate":
             word = chance.choice([*Rating.WORDS, "none"])
             what = f"rate {word}"
-            services.rate(chance.choice(candidates), word, uuid.uuid4())
+            rating.rate(chance.choice(candidates), word, uuid.uuid4())
         elif what == "compare":
             two = chance.sample([one.pk for one in candidates], 2)
-            comparing.compare(batch, *two, chance.choice(list(Rating.ANSWERS)), uuid.uuid4())
+            rating.compare(batch, *two, chance.choice(list(Rating.ANSWERS)), uuid.uuid4())
         elif what == "undo":
-            comparing.undo_compare(batch)
+            rating.undo_compare(batch)
         elif what == "submit":
             good = chance.sample([one.pk for one in candidates], 1)
-            services.submit_batch(session, batch.number, good, [])
+            session_services.submit_batch(session, batch.number, good, [])
         else:
             names = ("form_submit", "regenerate_all", "unrated_is_bad")
             changes = {name: chance.random() < 0.5 for name in names}
-            services.update_controls(session, changes | {"asking": chance.choice(Asking.values)})
-    for active in session.batches.filter(state="queued"):
+            session_services.update_controls(session, changes | {"asking": chance.choice(Asking.values)})
+    for active in session.batches.filter(job__state="queued"):
         finish(active)
     return what
 
@@ -67,24 +66,24 @@ def test_a_recount_finds_the_same_after_each_of_many_actions(user, seed):
 def test_a_picture_that_is_rated_often_is_one_rated_picture(client, batch):
     finish(batch)
     for word in ("good", "bad", "good", "5", "1", "bad"):
-        services.rate(batch.candidates.first(), word, uuid.uuid4())
+        rating.rate(batch.candidates.first(), word, uuid.uuid4())
     assert "1 batch, 1 rated<" in client.get("/").content.decode()
-    services.rate(batch.candidates.first(), "none", uuid.uuid4())
+    rating.rate(batch.candidates.first(), "none", uuid.uuid4())
     assert kept(batch.session) == dict.fromkeys(NAMES, 0)
 
 
 def test_neither_good_nor_bad_is_rated_all_the_same(batch):
     finish(batch)
     first, second, third, fourth = batch.candidates.all()
-    services.rate(first, "3", uuid.uuid4())
-    services.rate(second, "best", uuid.uuid4())
-    comparing.compare(batch, third.pk, fourth.pk, "skip", uuid.uuid4())
+    rating.rate(first, "3", uuid.uuid4())
+    rating.rate(second, "best", uuid.uuid4())
+    rating.compare(batch, third.pk, fourth.pk, "skip", uuid.uuid4())
     assert kept(batch.session) == {"good_count": 1, "bad_count": 0, "rated_count": 2}
-    comparing.compare(batch, third.pk, fourth.pk, "tie", uuid.uuid4())
+    rating.compare(batch, third.pk, fourth.pk, "tie", uuid.uuid4())
     assert kept(batch.session)["rated_count"] == 4
 
 
-def test_the_migration_counts_what_was_there_before(user):
+def test_rows_that_came_another_way_are_counted_anew(user):
     for seed in range(2):
         session = SessionFactory(curation_size=3)
         finish(session.batches.get())
@@ -94,7 +93,6 @@ def test_the_migration_counts_what_was_there_before(user):
     before = list(Session.objects.order_by("pk").values(*NAMES))
     assert all(row["rated_count"] for row in before)
     Session.objects.update(**dict.fromkeys(NAMES, 0))
-    (name,) = (name for _, name, _ in iter_modules(migrations.__path__) if name.endswith("counts_and_indexes"))
-    with connection.cursor() as cursor:
-        cursor.execute(import_module(f"preferences.migrations.{name}").COUNT)
+    for pk in Session.objects.values_list("pk", flat=True):
+        counts.recount(pk)
     assert list(Session.objects.order_by("pk").values(*NAMES)) == before

@@ -7,8 +7,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from preferences import drawing, selectors, services
-from preferences.models import Batch, Candidate, Rating, Session
+from preferences.models import Candidate, Job, Rating, Session
+from preferences.pages import batches
+from preferences.sessions import rating
+from preferences.sessions import services as session_services
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory, local_user, rating_counts, start_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,7 +32,7 @@ def test_a_used_id_with_other_fields_starts_another_session(client, tiny_model):
 def test_controls_that_were_changed_since_do_not_make_it_another(client, tiny_model):
     form = start_form()
     place = client.post("/", form).headers["Location"]
-    services.update_controls(Session.objects.get(), {"asking": "stars", "curation_size": 9})
+    session_services.update_controls(Session.objects.get(), {"asking": "stars", "curation_size": 9})
     assert client.post("/", form).headers["Location"] == place
 
 
@@ -37,15 +40,15 @@ def test_a_vote_that_changed_the_first_batch_does_not_make_it_another(client, ma
     form = start_form(form_submit="")
     place = client.post("/", form).headers["Location"]
     session = Session.objects.get()
-    services.update_controls(session, {"form_submit": False, "temperature": 3})
+    session_services.update_controls(session, {"form_submit": False, "temperature": 3})
     batch = session.batches.get()
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     rate(client, batch.candidates.first(), "good")  # the batch is drawn again with the controls of now
     assert client.post("/", form).headers["Location"] == place
 
 
 def test_what_a_page_said_earlier_and_arrives_later_is_too_late(client, manager, session):
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     one, two, *_ = session.batches.get().candidates.all()
     page, other = str(uuid.uuid4()), str(uuid.uuid4())
 
@@ -64,18 +67,18 @@ def test_what_a_page_said_earlier_and_arrives_later_is_too_late(client, manager,
 
 def test_the_best_that_was_chosen_earlier_and_arrives_later_is_too_late(client, manager):
     session = SessionFactory(asking="best")
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     one, two, *_ = session.batches.get().candidates.all()
     page = uuid.uuid4()
     for candidate, turn in ((two, 2), (one, 1)):
-        services.rate(candidate, "best", uuid.uuid4(), page, turn)
+        rating.rate(candidate, "best", uuid.uuid4(), page, turn)
     best = Rating.objects.filter(undone_at__isnull=True, items__value__gt=0)
-    assert list(best.values_list("items__candidate", flat=True)) == [two.pk]
+    assert list(best.values_list("items__picture__candidate", flat=True)) == [two.pk]
 
 
 def test_a_poll_brings_the_counts_too(client, manager, session):
     """The answer to a rating that a poll overtakes is let go: the poll must show what it showed."""
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     rate(client, session.batches.get().candidates.first(), "good")
     poll = client.get(f"/s/{session.pk}/1/progress", headers={"HX-Request": "true"}).content.decode()
     assert "1 good, 0 bad so far" in poll
@@ -84,7 +87,7 @@ def test_a_poll_brings_the_counts_too(client, manager, session):
 def test_ticks_of_a_page_whose_batch_went_on_are_saved_once(client, manager, session):
     """Another tab has submitted it meanwhile."""
     batch = session.batches.get()
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     one, two, three, _ = batch.candidates.all()
     place = f"/s/{session.pk}/1/submit"
     client.post(place, {"good": [one.pk]})
@@ -98,11 +101,11 @@ def test_ticks_of_a_page_whose_batch_went_on_are_saved_once(client, manager, ses
 @pytest.mark.parametrize(("asking", "words"), [("best", ["best"]), ("ranking", ["next"] * 3)])
 def test_choosing_in_an_old_batch_leads_nowhere_else(client, manager, asking, words):
     session = SessionFactory(asking=asking, form_submit=False)
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     old = session.batches.get()
-    services.submit_batch(session, 1, [], [])
+    session_services.submit_batch(session, 1, [], [])
     for candidate, word in zip(old.candidates.all(), words, strict=False):
-        assert services.rate(candidate, word, uuid.uuid4()) is None
+        assert rating.rate(candidate, word, uuid.uuid4()) is None
     assert Rating.objects.count() == len(words)
 
 
@@ -124,7 +127,7 @@ def rate(client, candidate: Candidate, value: str, token: str = ""):
 
 
 def test_the_same_word_again_is_not_said_again(client, manager, session):
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     one = session.batches.get().candidates.first()
     for value in ("good", "good", "bad", "bad", "good"):
         rate(client, one, value)
@@ -133,7 +136,7 @@ def test_the_same_word_again_is_not_said_again(client, manager, session):
 
 
 def test_another_word_from_a_page_that_was_used_is_heard(client, manager, session):
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     one, two, *_ = session.batches.get().candidates.all()
     token = str(uuid.uuid4())
     for candidate, value in ((one, "good"), (one, "bad"), (two, "good")):
@@ -144,7 +147,7 @@ def test_another_word_from_a_page_that_was_used_is_heard(client, manager, sessio
 
 
 def test_a_rated_picture_can_be_taken_back_without_script(client, manager, session):
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     one = session.batches.get().candidates.first()
     assert "Take back" not in client.get(f"/s/{session.pk}/").content.decode()
     rate(client, one, "good")
@@ -154,7 +157,7 @@ def test_a_rated_picture_can_be_taken_back_without_script(client, manager, sessi
 
 
 def test_every_answer_says_when_it_was_read(client, manager, session):
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     script = {"HX-Request": "true"}
     one = session.batches.get().candidates.first()
     form = {"value": "good", "form_token": str(uuid.uuid4())}
@@ -168,7 +171,7 @@ def test_every_answer_says_when_it_was_read(client, manager, session):
 
 
 def test_fragments_have_nothing_for_pages_without_script(client, manager, session):
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     fragment = client.get(f"/s/{session.pk}/1/progress", headers={"HX-Request": "true"}).content.decode()
     assert 'id="tile-1"' in fragment
     assert "noscript" not in fragment
@@ -201,7 +204,7 @@ def test_the_address_of_a_rating_leads_to_its_tile(client, session):
 
 def test_rating_in_an_old_batch_leaves_the_way_to_the_newest(client, manager, session):
     first = session.batches.get()
-    drawing.draw_batch(first.pk, manager, "gpu@test")
+    draw_batch(first.pk, manager, "gpu@test")
     assert client.post(f"/s/{session.pk}/1/submit").headers["Location"] == f"/s/{session.pk}/#tile-1"
     form = {"value": "good", "form_token": str(uuid.uuid4())}
     answer = client.post(
@@ -215,7 +218,7 @@ def test_the_estimate_leaves_out_the_time_that_a_person_took(session, user):
     """Two pictures were drawn an hour before the batch was asked for again; since then one each 10 seconds."""
     batch = session.batches.get()
     asked = timezone.now() - timedelta(seconds=25)
-    Batch.objects.filter(pk=batch.pk).update(enqueued_at=asked, state=Batch.State.QUEUED)
+    Job.objects.filter(batch=batch).update(enqueued_at=asked, state=Job.State.QUEUED, finished_at=None)
     first, second, third, _ = batch.candidates.all()
     for candidate, drawn_at in (
         (first, asked - timedelta(hours=1)),
@@ -223,6 +226,6 @@ def test_the_estimate_leaves_out_the_time_that_a_person_took(session, user):
     ):
         ready = {"state": "ready", "image": "x.png", "vector": b"x", "drawn_at": drawn_at}
         Candidate.objects.filter(pk=candidate.pk).update(**ready)
-    assert selectors.batch_view(user, session.pk).seconds_left is None
+    assert batches.batch_view(user, session.pk).seconds_left is None
     Candidate.objects.filter(pk=third.pk).update(**ready | {"drawn_at": asked + timedelta(seconds=20)})
-    assert selectors.batch_view(user, session.pk).seconds_left == 10
+    assert batches.batch_view(user, session.pk).seconds_left == 10

@@ -26,8 +26,15 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
-from preferences import comparing, drawing, forms, leases, services
+from preferences.drawing import keep
+from preferences.feedback import forms as feedback_forms
+from preferences.jobs import leases
 from preferences.models import Batch, Candidate, Rating, Session, Worker
+from preferences.sessions import forms as session_forms
+from preferences.sessions import rating
+from preferences.sessions import services as session_services
+from preferences.tuning import services as tuning_services
+from tests.drawing import claim_batch, draw_batch
 from tests.factories import SessionFactory, start_form
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(3600)]
@@ -76,7 +83,7 @@ READ = sorted(set(re.findall(r"""request\.(?:GET|POST)(?:\.get(?:list)?\(|\[)\s*
 FIELDS = sorted(
     {
         name
-        for kind in vars(forms).values()
+        for kind in (vars(feedback_forms) | vars(session_forms)).values()
         if isinstance(kind, type) and issubclass(kind, BaseForm)
         for name in getattr(kind, "base_fields", {})
     }
@@ -93,30 +100,31 @@ def known(manager, settings) -> Known:
     """Rows of every kind: what there is of them, by the name that it has in addresses."""
     ready = SessionFactory(value_model="xgboost")
     first = ready.batches.get()
-    drawing.draw_batch(first.pk, manager, "gpu@a")
+    draw_batch(first.pk, manager, "gpu@a")
     for candidate, word in zip(first.candidates.order_by("slot"), ("good", "bad", "5", "none"), strict=True):
-        services.rate(candidate, word, uuid.uuid4())
-    running = services.submit_batch(ready, 1, [], [])
-    leases.claim_batch(running.pk, "gpu@a")
-    services.start_search(ready)
+        rating.rate(candidate, word, uuid.uuid4())
+    running = session_services.submit_batch(ready, 1, [], [])
+    claim_batch(running.pk, "gpu@a")
+    tuning_services.start_search(ready)
 
     pairs = SessionFactory(asking="pairs", space="pooled_embed")
-    drawing.draw_batch(pairs.batches.get().pk, manager, "gpu@a")
+    draw_batch(pairs.batches.get().pk, manager, "gpu@a")
     one, two = pairs.batches.get().candidates.order_by("slot")[:2]
-    comparing.compare(pairs.batches.get(), one.pk, two.pk, "first", uuid.uuid4())
+    rating.compare(pairs.batches.get(), one.pk, two.pk, "first", uuid.uuid4())
 
     without_files = SessionFactory(form_submit=False, asking="ranking")
-    drawing.draw_batch(without_files.batches.get().pk, manager, "gpu@a")
+    draw_batch(without_files.batches.get().pk, manager, "gpu@a")
     for path in Path(settings.MEDIA_ROOT, "batches", str(without_files.batches.get().pk)).iterdir():
         path.unlink()
 
     failed = SessionFactory()
-    leases.fail_batch(leases.claim_batch(failed.batches.get().pk, "gpu@a"), "No more paint.")
+    broken = failed.batches.get()
+    keep.fail(claim_batch(broken.pk, "gpu@a"), broken.pk, "No more paint.")
     waiting = SessionFactory(generation_mode="server", server_url="http://127.0.0.1:9", asking="stars")
     without_model = SessionFactory(asking="best")
     Session.objects.filter(pk=without_model.pk).update(model="gone")
-    ended = services.start_search(pairs)
-    services.fail_search(ended.pk, "There are no ratings yet.")
+    ended = tuning_services.start_search(pairs)
+    tuning_services.fail_search(ended.pk, "There are no ratings yet.")
     leases.report_worker("gpu@a", state=Worker.State.FAILED, error="No room.")
     Worker.objects.update_or_create(name="gpu@b", defaults={"seen_at": timezone.now() - timedelta(days=1)})
     assert set(Batch.objects.values_list("state", flat=True)) == {"ready", "running", "failed", "queued"}

@@ -9,18 +9,20 @@ import pytest
 from PIL import Image
 
 from generation import spaces
-from preferences import drawing, services, training
 from preferences.learning.value_models import VALUE_MODELS
-from preferences.models import Batch, Candidate, OptimizerState, RatedCandidate, Rating, Session
+from preferences.models import Batch, Candidate, Job, OptimizerState, RatedPicture, Rating, Session
+from preferences.sessions import rating, training
+from preferences.sessions import services as session_services
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory, rating_counts, start_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def draw(batch: Batch, manager) -> Batch:
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY, batch.error
+    assert batch.job.state == Job.State.DONE, batch.job.error
     return batch
 
 
@@ -60,17 +62,17 @@ def test_the_next_batch_follows_the_ratings(manager):
     session = SessionFactory(value_model="gaussian")
     first = draw(session.batches.get(), manager)
     for candidate in first.candidates.all()[:2]:
-        services.rate(candidate, "good", uuid.uuid4())
-    goods = [np.frombuffer(row.vector, "<f4") for row in first.candidates.all()[:2]]
-    second = draw(services.submit_batch(session, 1, [], []), manager)
-    vectors = [np.frombuffer(row.vector, "<f4") for row in second.candidates.all()]
+        rating.rate(candidate, "good", uuid.uuid4())
+    goods = [row.picture.vector for row in first.candidates.all()[:2]]
+    second = draw(session_services.submit_batch(session, 1, [], []), manager)
+    vectors = [row.picture.vector for row in second.candidates.all()]
     cosines = [v @ g / np.linalg.norm(v) / np.linalg.norm(g) for v in vectors for g in goods]
     assert min(cosines) > 0.3  # 256 dimensions: chance has a standard deviation of 0.06
     assert len({v.tobytes() for v in vectors}) == 4
 
 
 def test_every_page_answers_head_as_it_answers_get(client, manager, session):
-    drawing.draw_batch(session.batches.get().pk, manager, "gpu@test")
+    draw_batch(session.batches.get().pk, manager, "gpu@test")
     picture = f"/candidates/{session.batches.get().candidates.first().pk}/image"
     for place in ("/", "/models/", f"/s/{session.pk}/", f"/s/{session.pk}/1/", picture):
         assert client.head(place).status_code == client.get(place).status_code == 200
@@ -92,7 +94,7 @@ def test_whole_batch_by_form(client, manager, session):
     batch = draw(session.batches.get(), manager)
     ids = [candidate.pk for candidate in batch.candidates.all()]
     client.post(f"/s/{session.pk}/1/submit", {"good": ids[:2], "bad": [ids[3]]})
-    said = dict(RatedCandidate.objects.values_list("candidate_id", "value"))
+    said = dict(RatedPicture.objects.values_list("picture__candidate", "value"))
     assert said == {ids[0]: 1, ids[1]: 1, ids[3]: -1}
     assert session.batches.count() == 2
 
@@ -152,7 +154,7 @@ def test_without_form_submit_each_vote_redraws(client, manager, everything, redr
     first = batch.candidates.first()
     rate(client, first, "good")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.QUEUED
+    assert batch.job.state == Job.State.QUEUED
     assert batch.candidates.filter(attempt=2, state="pending").count() == redrawn
     draw(batch, manager)
     assert batch.candidates.filter(state="ready").count() == 4 + redrawn
@@ -168,7 +170,7 @@ def test_same_steering_draws_the_same_picture(manager):
         session = SessionFactory(inference_batch=size)
         Session.objects.filter(pk=session.pk).update(seed=7)
         batch = draw(Batch.objects.get(session=session), manager)
-        files = [Image.open(candidate.image.open()) for candidate in batch.candidates.all()]
+        files = [Image.open(candidate.picture.image.open()) for candidate in batch.candidates.all()]
         pictures.append(np.stack([np.asarray(file, int) for file in files]))
     assert np.abs(pictures[0] - pictures[1]).max() <= 2
 
@@ -184,7 +186,7 @@ def test_a_vote_on_an_older_batch_is_saved_and_redraws_nothing(client, manager):
 
 def test_a_failed_batch_is_not_tried_again_beside_another(client, manager, session):
     first = draw(session.batches.get(), manager)
-    Batch.objects.filter(pk=first.pk).update(state=Batch.State.FAILED)
+    Job.objects.filter(batch=first).update(state=Job.State.FAILED)
     client.post(f"/s/{session.pk}/1/submit")
     assert client.post(f"/s/{session.pk}/1/retry").status_code == 409
 
@@ -206,10 +208,10 @@ def test_trees_go_on_from_the_last_batch_and_old_parameters_are_let_go(manager):
     session = SessionFactory(value_model="xgboost", xgboost_trees=5, optim_steps=3)
     batch = draw(session.batches.get(), manager)
     for number, value in enumerate(["good", "bad"] * 3, start=1):
-        services.rate(batch.candidates.all()[(number - 1) % 4], value, uuid.uuid4())
+        rating.rate(batch.candidates.all()[(number - 1) % 4], value, uuid.uuid4())
     trees = []
     for number in (1, 2):
-        draw(services.submit_batch(session, number, [], []), manager)
+        draw(session_services.submit_batch(session, number, [], []), manager)
         trees.append(OptimizerState.objects.get(batch__number=number + 1).metrics["trees"])
     assert trees == [5, 10]
     older, newer = OptimizerState.objects.filter(metrics__has_key="trees").order_by("pk")
@@ -229,7 +231,7 @@ def test_stars(client, manager):
     assert 'aria-label="5 stars"' in page
     said = training.training_set(session, 256).said
     assert [(s.kind, s.values) for s in said] == [("stars", (1.0,)), ("stars", (0.0,)), ("stars", (-1.0,))]
-    draw(services.submit_batch(session, 1, [], []), manager)
+    draw(session_services.submit_batch(session, 1, [], []), manager)
     assert OptimizerState.objects.get(batch__number=2).metrics["rows"] == 3
 
 
@@ -269,19 +271,19 @@ def test_a_change_of_the_way_of_asking_loses_nothing(client, manager):
     session = SessionFactory(value_model="bayesian")
     one, two, *_ = draw(session.batches.get(), manager).candidates.all()
     rate(client, one, "good")
-    services.update_controls(session, {"asking": "stars"})
+    session_services.update_controls(session, {"asking": "stars"})
     rate(client, two, "4")
-    services.update_controls(session, {"asking": "best"})
+    session_services.update_controls(session, {"asking": "best"})
     rate(client, two, "best")
     kinds = [said.kind for said in training.training_set(session, 256).said]
     assert kinds == ["good_bad", "stars", "best"]
-    draw(services.submit_batch(session, 1, [], []), manager)
+    draw(session_services.submit_batch(session, 1, [], []), manager)
     assert OptimizerState.objects.get(batch__number=2).metrics["rows"] == 4
 
 
 def test_the_best_waits_for_the_whole_batch(client, manager, session):
     batch = draw(session.batches.get(), manager)
-    Batch.objects.filter(pk=batch.pk).update(state=Batch.State.QUEUED)
+    Job.objects.filter(batch=batch).update(state=Job.State.QUEUED, finished_at=None)
     answer = rate(client, batch.candidates.first(), "best")
     assert answer.status_code == 409
     assert "when you have seen all of it" in answer.content.decode()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from preferences import leases
+from preferences.jobs import leases
 from preferences.models import Worker
 
 pytestmark = pytest.mark.django_db

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from preferences import paging
 from preferences.models import Batch, Session
+from preferences.sessions import paging
 from tests.factories import SessionFactory, finish, start_form
 
 pytestmark = pytest.mark.django_db

@@ -4,9 +4,12 @@ import uuid
 
 import pytest
 
-from preferences import drawing, selectors, services, training
 from preferences.learning.feedback import Choice
 from preferences.models import Batch
+from preferences.pages import batches
+from preferences.sessions import rating, training
+from preferences.sessions import services as session_services
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db
@@ -15,17 +18,17 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def batch(manager) -> Batch:
     batch = SessionFactory(asking="ranking", value_model="bayesian").batches.get()
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
     return batch
 
 
 def say(batch: Batch, slot: int, word: str = "next") -> Batch | None:
-    return services.rate(batch.candidates.get(slot=slot), word, uuid.uuid4())
+    return rating.rate(batch.candidates.get(slot=slot), word, uuid.uuid4())
 
 
 def places(batch: Batch) -> list[int]:
-    return [tile.place for tile in selectors.batch_view(batch.session.owner, batch.session_id, 1).tiles]
+    return [tile.place for tile in batches.batch_view(batch.session.owner, batch.session_id, 1).tiles]
 
 
 def heard(batch: Batch) -> list:
@@ -65,7 +68,7 @@ def test_other_words_stand_beside_a_place(batch):
 
 
 def test_without_form_submit_the_last_place_but_one_ends_the_batch(batch):
-    services.update_controls(batch.session, {"form_submit": False})
+    session_services.update_controls(batch.session, {"form_submit": False})
     assert [say(batch, slot) for slot in (2, 3)] == [None, None]
     following = say(batch, 1)
     assert following.number == 2

@@ -13,8 +13,14 @@ from PIL import Image
 
 from generation.pipelines import base
 from generation.types import Picture
-from preferences import comparing, drawing, leases, redrawing, selectors, services, training
-from preferences.models import Batch, Candidate, RatedCandidate, Rating
+from preferences.drawing import keep
+from preferences.errors import NotAllowed
+from preferences.jobs import leases
+from preferences.models import Batch, Candidate, Job, RatedPicture, Rating
+from preferences.pages import pairs
+from preferences.sessions import rating, redrawing, training
+from preferences.sessions import services as session_services
+from tests.drawing import claim_batch, draw_batch
 from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +42,7 @@ def failing(monkeypatch):
 
 
 def draw(batch: Batch, manager) -> Batch:
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
     return batch
 
@@ -51,7 +57,10 @@ def first(batch: Batch) -> Candidate:
 
 
 def vectors(batch: Batch) -> list[bytes]:
-    return [bytes(one.vector) for one in batch.newest_attempts().order_by("slot")]
+    return [
+        (one.picture.vector if one.picture else one.proposed).tobytes()
+        for one in batch.newest_attempts().order_by("slot")
+    ]
 
 
 def page_of(client, batch: Batch) -> str:
@@ -72,7 +81,7 @@ def again(client, candidate: Candidate):
 
 def lose(*candidates: Candidate) -> None:
     for candidate in candidates:
-        Path(candidate.thumbnail.path).unlink()
+        Path(candidate.picture.thumbnail.path).unlink()
 
 
 # --- nothing, or not all, could be drawn ------------------------------------------------------------------
@@ -81,10 +90,10 @@ def lose(*candidates: Candidate) -> None:
 def test_a_batch_of_which_nothing_could_be_drawn_has_failed(client, batch, manager, failing):
     failing(0, 1, 2, 3)
     draw(batch, manager)
-    assert batch.state == Batch.State.FAILED
+    assert batch.job.state == Job.State.FAILED
     page = page_of(client, batch)
     assert "Drawing failed" in page
-    assert batch.error in page
+    assert batch.job.error in page
     assert page.count("No paint.") == 4
     assert "Try again</button>" in page
     assert "which ones do you like" not in page
@@ -92,7 +101,7 @@ def test_a_batch_of_which_nothing_could_be_drawn_has_failed(client, batch, manag
     failing()
     assert client.post(f"/s/{batch.session_id}/1/retry").status_code == 302
     draw(batch, manager)
-    assert (batch.state, batch.error) == (Batch.State.READY, "")
+    assert (batch.job.state, batch.job.error) == (Job.State.DONE, "")
     assert batch.shown().count() == 4
     assert not set(before) & set(vectors(batch))  # the same ones would have failed again
 
@@ -100,7 +109,7 @@ def test_a_batch_of_which_nothing_could_be_drawn_has_failed(client, batch, manag
 def test_some_that_failed_are_tried_again_by_themselves(client, batch, manager, failing):
     failing(1, 2)
     draw(batch, manager)
-    assert batch.state == Batch.State.READY
+    assert batch.job.state == Job.State.DONE
     page = page_of(client, batch)
     assert "2 of 4 images, 2 failed" in " ".join(page.split())
     assert "Try the failed ones again</button>" in page
@@ -150,7 +159,7 @@ def test_the_last_poll_of_a_failed_batch_offers_to_try_again(client, batch, mana
 @pytest.mark.parametrize("content", [None, b""])
 def test_a_missing_picture_says_so_and_cannot_be_rated(client, drawn, kind, content):
     candidate = first(drawn)
-    path = Path(getattr(candidate, kind).path)
+    path = Path(getattr(candidate.picture, kind).path)
     path.unlink() if content is None else path.write_bytes(content)
     page = page_of(client, drawn)
     assert "3 of 4 images, 1 missing" in " ".join(page.split())
@@ -170,7 +179,7 @@ def test_a_missing_picture_says_so_and_cannot_be_rated(client, drawn, kind, cont
 @pytest.mark.parametrize("cut", [1, 12, 100])
 def test_a_truncated_picture_is_not_served_and_cannot_be_rated(client, drawn, kind, cut):
     candidate = first(drawn)
-    path = Path(getattr(candidate, kind).path)
+    path = Path(getattr(candidate.picture, kind).path)
     path.write_bytes(path.read_bytes()[:-cut])
     answer = client.get(f"/candidates/{candidate.pk}/{kind}")
     assert answer.status_code == 404
@@ -186,24 +195,24 @@ def test_what_cannot_be_seen_is_not_rated_in_any_way(client, drawn, manager):
     say(client, one, "bad")
     lose(one, two)
     for word in Rating.WORDS:
-        with pytest.raises(services.NotAllowed, match=MISSING):
-            services.rate(one, word, uuid.uuid4())
-    with pytest.raises(services.NotAllowed, match=MISSING):
-        comparing.compare(drawn, two.pk, three.pk, "first", uuid.uuid4())
-    pair, _ = selectors.next_pair(drawn)
+        with pytest.raises(NotAllowed, match=MISSING):
+            rating.rate(one, word, uuid.uuid4())
+    with pytest.raises(NotAllowed, match=MISSING):
+        rating.compare(drawn, two.pk, three.pk, "first", uuid.uuid4())
+    pair, _ = pairs.next_pair(drawn)
     assert (pair.first, pair.second, pair.total) == (three, four, 1)
-    with pytest.raises(services.NotAllowed, match=MISSING):
-        services.submit_batch(drawn.session, 1, [two.pk], [])
+    with pytest.raises(NotAllowed, match=MISSING):
+        session_services.submit_batch(drawn.session, 1, [two.pk], [])
     say(client, one, "none")  # what was said before can be taken back
-    services.rate(three, "best", uuid.uuid4())
+    rating.rate(three, "best", uuid.uuid4())
     assert set(Rating.objects.get(kind="best").items.values_list("candidate", "value")) == {
         (three.pk, 1),
         (four.pk, -1),
     }
     drawn.session.unrated_is_bad = True
-    services.submit_batch(drawn.session, 1, [], [])
-    bad = RatedCandidate.objects.filter(rating__kind="good_bad", rating__undone_at=None, value=-1)
-    assert not bad.filter(candidate__in=[one, two]).exists()
+    session_services.submit_batch(drawn.session, 1, [], [])
+    bad = RatedPicture.objects.filter(rating__kind="good_bad", rating__undone_at=None, value=-1)
+    assert not bad.filter(picture__candidate__in=[one, two]).exists()
 
 
 def test_an_earlier_best_that_is_lost_makes_room_for_another(client, drawn):
@@ -211,7 +220,7 @@ def test_an_earlier_best_that_is_lost_makes_room_for_another(client, drawn):
     say(client, one, "best")
     lose(one)
     say(client, two, "best")
-    assert Rating.objects.filter(kind="best", undone_at=None).get().items.get(value=1).candidate == two
+    assert Rating.objects.filter(kind="best", undone_at=None).get().items.get(value=1).picture.candidate == two
 
 
 # --- drawn again ------------------------------------------------------------------------------------------
@@ -223,20 +232,21 @@ def test_the_same_picture_into_the_same_place(client, manager, space):
     batch = draw(SessionFactory(space=space, noise_seed=7, inference_batch=1).batches.get(), manager)
     candidate = first(batch)
     say(client, candidate, "good")
-    services.update_controls(batch.session, {"noise_seed": 8, "diff_steps": 5})  # of the next batch, not of this one
-    before = np.asarray(Image.open(candidate.image.path))
+    # Of the next batch, not of this one.
+    session_services.update_controls(batch.session, {"noise_seed": 8, "diff_steps": 5})
+    before = np.asarray(Image.open(candidate.picture.image.path))
     address = re.search(r'src="(/candidates/\d+/thumbnail[^"]*)"', tile_of(page_of(client, batch), 1)).group(1)
     lose(candidate)
-    Path(candidate.image.path).unlink()
+    Path(candidate.picture.image.path).unlink()
     answer = again(client, candidate)
     assert answer.url == f"/s/{batch.session_id}/1/#tile-1"
     assert 'aria-busy="true"' in tile_of(page_of(client, batch), 1)
     draw(batch, manager)
-    assert batch.state == Batch.State.READY
+    assert batch.job.state == Job.State.DONE
     now = first(batch)
-    assert bytes(now.vector) == bytes(candidate.vector)
-    assert (now.pk, now.attempt, now.score, now.image) == (candidate.pk, 1, candidate.score, candidate.image)
-    np.testing.assert_array_equal(np.asarray(Image.open(now.image.path)), before)
+    assert now.picture.vector.tobytes() == candidate.picture.vector.tobytes()
+    assert (now.pk, now.attempt, now.score, now.picture) == (candidate.pk, 1, candidate.score, candidate.picture)
+    np.testing.assert_array_equal(np.asarray(Image.open(now.picture.image.path)), before)
     tile = tile_of(page_of(client, batch), 1)
     assert 'value="good" data-rating="good" aria-pressed="true"' in tile
     renewed = re.search(r'src="(/candidates/\d+/thumbnail[^"]*)"', tile).group(1)
@@ -254,7 +264,7 @@ def test_a_picture_that_is_there_can_be_drawn_again_too(client, drawn, manager):
     again(client, candidate)  # a double click
     assert drawn.candidates.filter(state=Candidate.State.PENDING).count() == 1
     draw(drawn, manager)
-    assert drawn.state == Batch.State.READY
+    assert drawn.job.state == Job.State.DONE
     assert first(drawn).drawn_at > candidate.drawn_at
 
 
@@ -264,20 +274,20 @@ def test_killed_while_it_is_drawn_again(client, drawn, manager, killed_while_dra
     again(client, candidate)
     killed_while_drawing(drawn, "gpu@test")
     assert len(training.training_set(drawn.session, 256).X) == 1  # what was said stands meanwhile
-    assert leases.release_leases_of("gpu@test") == [drawn.pk]
+    assert leases.release_all_of("gpu@test") == [drawn.job_id]
     draw(drawn, manager)
-    assert (drawn.state, first(drawn).state) == (Batch.State.READY, Candidate.State.READY)
-    assert bytes(first(drawn).vector) == bytes(candidate.vector)
+    assert (drawn.job.state, first(drawn).state) == (Job.State.DONE, Candidate.State.READY)
+    assert first(drawn).picture.vector.tobytes() == candidate.picture.vector.tobytes()
 
 
 def test_while_its_batch_is_drawn_it_is_drawn_along(client, batch, manager, failing):
     failing(3)
     draw(batch, manager)
     client.post(f"/s/{batch.session_id}/1/retry")
-    lease = leases.claim_batch(batch.pk, "gpu@test")
+    lease = claim_batch(batch.pk, "gpu@test")
     assert again(client, first(batch)).status_code == 302
-    assert not leases.finish_batch(lease)
-    Batch.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    assert not keep.close(lease, batch)
+    Job.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     failing()
     draw(batch, manager)
     assert batch.shown().count() == 4
@@ -327,7 +337,7 @@ def test_what_cannot_be_drawn_again_stays_what_it_was(client, drawn, manager, fa
     say(client, candidate, "good")
     redrawing.draw_again(candidate)
     if whole_batch:
-        leases.fail_batch(leases.claim_batch(drawn.pk, "gpu@test"), "No paint.")
+        keep.fail(claim_batch(drawn.pk, "gpu@test"), drawn.pk, "No paint.")
     else:
         failing(0)
         draw(drawn, manager)
@@ -339,6 +349,6 @@ def test_what_cannot_be_drawn_again_stays_what_it_was(client, drawn, manager, fa
     failing()
     client.post(f"/s/{drawn.session_id}/1/retry") if whole_batch else again(client, candidate)
     draw(drawn, manager)
-    assert drawn.state == Batch.State.READY
-    assert (first(drawn).error, bytes(first(drawn).vector)) == ("", bytes(candidate.vector))
+    assert drawn.job.state == Job.State.DONE
+    assert (first(drawn).error, first(drawn).picture.vector.tobytes()) == ("", candidate.picture.vector.tobytes())
     assert "could not be drawn again" not in page_of(client, drawn)

@@ -9,8 +9,10 @@ from django.db import OperationalError
 
 from generation.errors import GenerationError
 from generation.manager import ModelManager
-from preferences import drawing, leases, redrawing, saving
-from preferences.models import Batch, Candidate
+from preferences.drawing import encode, keep
+from preferences.models import Batch, Candidate, Job
+from preferences.sessions import redrawing
+from tests.drawing import claim_batch, draw_batch
 
 pytestmark = pytest.mark.django_db
 
@@ -18,7 +20,7 @@ pytestmark = pytest.mark.django_db
 def test_the_next_pass_begins_while_the_last_one_is_encoded(batch, manager, monkeypatch):
     second_pass = threading.Event()
     passes: list[int] = []
-    generate, encode = type(manager).generate, saving.images.encode
+    generate, to_files = type(manager).generate, encode.images.encode
 
     def follow(self, spec, request, server=""):
         passes.append(len(request.vectors))
@@ -28,20 +30,20 @@ def test_the_next_pass_begins_while_the_last_one_is_encoded(batch, manager, monk
 
     def late(*args):
         assert second_pass.wait(30), "The second pass waits for the files of the first."
-        return encode(*args)
+        return to_files(*args)
 
     monkeypatch.setattr(type(manager), "generate", follow)
-    monkeypatch.setattr(saving.images, "encode", late)
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    monkeypatch.setattr(encode.images, "encode", late)
+    draw_batch(batch.pk, manager, "gpu@a")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY
+    assert batch.job.state == Job.State.DONE
     assert passes == [2, 2]
     assert set(batch.candidates.values_list("state", flat=True)) == {Candidate.State.READY}
 
 
 def test_what_is_encoded_is_saved_between_the_steps_of_the_next_pass(batch, manager, monkeypatch):
     ready: list[int] = []
-    save = saving.Saver.save
+    save = encode.Saver.save
 
     def follow(self, *, wait=False):
         for future in list(self._under_way.values()):
@@ -50,8 +52,8 @@ def test_what_is_encoded_is_saved_between_the_steps_of_the_next_pass(batch, mana
         ready.append(batch.candidates.filter(state=Candidate.State.READY).count())
         return found
 
-    monkeypatch.setattr(saving.Saver, "save", follow)
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    monkeypatch.setattr(encode.Saver, "save", follow)
+    draw_batch(batch.pk, manager, "gpu@a")
     steps = batch.diff_steps
     assert ready[: steps + 2] == [0] * steps + [2] * 2  # nothing in the first pass; then as soon as it is encoded
 
@@ -67,9 +69,9 @@ def test_a_failure_in_the_second_pass_keeps_the_pictures_of_the_first(batch, man
         return generate(self, spec, request, server)
 
     monkeypatch.setattr(type(manager), "generate", fails)
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     batch.refresh_from_db()
-    assert (batch.state, batch.error) == (Batch.State.FAILED, "No more paint.")
+    assert (batch.job.state, batch.job.error) == (Job.State.FAILED, "No more paint.")
     states = list(batch.candidates.order_by("slot").values_list("state", flat=True))
     assert states == ["ready", "ready", "failed", "failed"]
 
@@ -81,15 +83,15 @@ def test_who_lost_the_lease_saves_nothing_and_stops(batch, manager, settings, mo
     def robbed(self, spec, request, server=""):
         passes.append(1)
         found = generate(self, spec, request, server)
-        Batch.objects.filter(pk=batch.pk).update(lease_token="0" * 32)
+        Job.objects.filter(batch=batch).update(lease_token="0" * 32)
         return found
 
     monkeypatch.setattr(type(manager), "generate", robbed)
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     assert len(passes) <= 2
     assert not batch.candidates.filter(state=Candidate.State.READY).exists()
     assert not list(Path(settings.MEDIA_ROOT).rglob("*.png"))  # a file would take the place of the new owner's
-    assert leases.claim_batch(batch.pk, "gpu@b") is None  # it belongs to the other one
+    assert claim_batch(batch.pk, "gpu@b") is None  # it belongs to the other one
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ def test_what_is_being_drawn_gives_way_to_the_picture(
     transactional_db, client, session, batch, previews, settings, monkeypatch
 ):
     pages: list[str] = []
-    save = saving.Saver.save
+    save = encode.Saver.save
 
     def look(self, *, wait=False):
         for future in list(self._previews.values()):
@@ -111,9 +113,9 @@ def test_what_is_being_drawn_gives_way_to_the_picture(
         pages.append(client.get(f"/s/{session.pk}/1/progress", headers={"HX-Request": "true"}).content.decode())
         return found
 
-    monkeypatch.setattr(saving.Saver, "save", look)
+    monkeypatch.setattr(encode.Saver, "save", look)
     Batch.objects.filter(pk=batch.pk).update(diff_steps=4)
-    drawing.draw_batch(batch.pk, ModelManager(), "gpu@a")
+    draw_batch(batch.pk, ModelManager(), "gpu@a")
     shown = [page for page in pages if "not finished yet" in page]
     assert len(shown) >= 4  # some steps of both passes
     assert max(page.count("not finished yet") for page in shown) == 2  # the two of a pass
@@ -125,78 +127,78 @@ def test_what_is_being_drawn_gives_way_to_the_picture(
 
 
 def test_a_preview_can_be_looked_at_and_only_while_the_lease_holds(client, session, batch):
-    lease = leases.claim_batch(batch.pk, "gpu@a")
+    lease = claim_batch(batch.pk, "gpu@a")
     first, second = batch.candidates.order_by("slot")[:2]
-    leases.preview_candidates(lease, {first.pk: b"a picture"})
+    keep.preview(lease, {first.pk: b"a picture"})
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count("not finished yet") == 1
     address = re.search(r'src="(/candidates/\d+/preview\?v=[\d.]+)"', page).group(1)
     assert b"".join(client.get(address).streaming_content) == b"a picture"
-    Batch.objects.filter(pk=batch.pk).update(lease_token="0" * 32)
-    leases.preview_candidates(lease, {second.pk: b"another"})
+    Job.objects.filter(batch=batch).update(lease_token="0" * 32)
+    keep.preview(lease, {second.pk: b"another"})
     assert client.get(f"/s/{session.pk}/").content.decode().count("not finished yet") == 1
 
 
 def test_previews_can_be_switched_off(session, batch, previews, settings, manager, monkeypatch):
     settings.IPO_PREVIEWS = False
-    monkeypatch.setattr(leases, "preview_candidates", lambda *_: pytest.fail("It was shown."))
-    drawing.draw_batch(batch.pk, ModelManager(), "gpu@a")
+    monkeypatch.setattr(keep, "preview", lambda *_: pytest.fail("It was shown."))
+    draw_batch(batch.pk, ModelManager(), "gpu@a")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY
+    assert batch.job.state == Job.State.DONE
 
 
 def test_a_picture_that_cannot_be_encoded_costs_no_other(batch, manager, monkeypatch):
-    encode = saving.images.encode
+    to_files = encode.images.encode
     calls: list[int] = []
 
     def fails_once(*args):
         calls.append(1)
         if len(calls) == 1:
             raise OSError("broken")
-        return encode(*args)
+        return to_files(*args)
 
-    monkeypatch.setattr(saving.images, "encode", fails_once)
-    monkeypatch.setattr(saving.images, "THREADS", 1)
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    monkeypatch.setattr(encode.images, "encode", fails_once)
+    monkeypatch.setattr(encode.images, "THREADS", 1)
+    draw_batch(batch.pk, manager, "gpu@a")
     states = list(batch.candidates.order_by("slot").values_list("state", flat=True))
     assert states == ["failed", "ready", "ready", "ready"]
     assert "could not be encoded" in batch.candidates.get(slot=1).error
 
 
 def test_a_file_that_cannot_be_written_is_told_in_one_sentence(batch, manager, settings):
-    first = batch.candidates.get(slot=1)
-    in_its_place = Path(settings.MEDIA_ROOT) / "batches" / str(batch.pk) / f"001-{first.attempt}.png"
-    in_its_place.mkdir(parents=True)
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    in_its_place = Path(settings.MEDIA_ROOT) / "batches" / str(batch.pk)
+    in_its_place.parent.mkdir(parents=True)
+    in_its_place.touch()
+    draw_batch(batch.pk, manager, "gpu@a")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.FAILED
-    assert f"could not be saved ({in_its_place}: Is a directory): mend that, and try again." in batch.error
-    in_its_place.rmdir()
-    redrawing.retry_batch(batch.session, batch.number)
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    assert batch.job.state == Job.State.FAILED
+    assert re.search(rf"could not be saved \({in_its_place}/\S+: .+\): mend that, and try again\.", batch.job.error)
+    in_its_place.unlink()
+    redrawing.retry_batch(batch)
+    draw_batch(batch.pk, manager, "gpu@a")
     assert set(batch.candidates.values_list("state", flat=True)) == {Candidate.State.READY}
 
 
 def test_a_database_that_was_away_for_a_moment_costs_no_picture(batch, manager, monkeypatch):
-    finish = leases.finish_candidates
+    finish = keep.finish
     calls: list[int] = []
 
-    def away_once(lease, drawn):
+    def away_once(lease, batch, drawn):
         calls.append(1)
         if len(calls) == 1:
             raise OperationalError("The connection is closed.")
-        return finish(lease, drawn)
+        return finish(lease, batch, drawn)
 
-    monkeypatch.setattr(leases, "finish_candidates", away_once)
+    monkeypatch.setattr(keep, "finish", away_once)
     with pytest.raises(OperationalError):
-        drawing.draw_batch(batch.pk, manager, "gpu@a")
+        draw_batch(batch.pk, manager, "gpu@a")
     assert batch.candidates.filter(state=Candidate.State.READY).count() == 2  # those that were drawn by then
 
 
 def test_a_failed_batch_leaves_no_previews(transactional_db, client, session, batch, settings):
-    lease = leases.claim_batch(batch.pk, "gpu@a")
-    leases.preview_candidates(lease, {batch.candidates.first().pk: b"a picture"})
-    leases.fail_batch(lease, "No more paint.")
+    lease = claim_batch(batch.pk, "gpu@a")
+    keep.preview(lease, {batch.candidates.first().pk: b"a picture"})
+    keep.fail(lease, batch.pk, "No more paint.")
     assert not list(Path(settings.MEDIA_ROOT).rglob("*-preview.webp"))
     client.post(f"/s/{session.pk}/1/retry")
     assert "not finished yet" not in client.get(f"/s/{session.pk}/").content.decode()

@@ -14,10 +14,11 @@ from generation.backends import exchange
 from generation.encoders import Siglip
 from generation.errors import ServerUnavailable
 from generation.manager import ModelManager
-from preferences import drawing, tasks
-from preferences.forms import ControlsForm
-from preferences.models import Batch, Embedding, Session
+from preferences import tasks
+from preferences.models import Descriptor, Embedding, Job, Session
+from preferences.sessions.forms import ControlsForm
 from tests import factories, hostile
+from tests.drawing import draw_batch
 
 pytestmark = pytest.mark.django_db
 
@@ -30,17 +31,19 @@ def knows_token(generation_server) -> ModelManager:
 
 def seen_by(session: Session) -> np.ndarray:
     """What the encoder saw in its pictures [n, 96]."""
-    rows = Embedding.objects.filter(candidate__batch__session=session, encoder="pocket-siglip")
-    return np.array(list(rows.order_by("candidate__slot").values_list("vector", flat=True)))
+    rows = Embedding.objects.filter(picture__candidate__batch__session=session, encoder="pocket-siglip")
+    return np.array(list(rows.order_by("picture__candidate__slot").values_list("vector", flat=True)))
 
 
 def drawn(session: Session, manager: ModelManager) -> np.ndarray:
     """The pictures of the first batch [n, H, W, 3]."""
     batch = session.batches.get()
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY, batch.error
-    return np.stack([np.asarray(Image.open(io.BytesIO(one.image.read()))) for one in batch.candidates.order_by("slot")])
+    assert batch.job.state == Job.State.DONE, batch.job.error
+    return np.stack(
+        [np.asarray(Image.open(io.BytesIO(one.picture.image.read()))) for one in batch.candidates.order_by("slot")]
+    )
 
 
 def test_a_server_draws_and_sees_what_this_machine_would(user, manager, knows_token, generation_server, monkeypatch):
@@ -100,27 +103,27 @@ def test_a_server_that_cannot_look_costs_only_the_choosing(client, user, manager
     assert page.count(f"The pictures were not looked at, only measured. The generation server at {url}") == 1
     assert said in page
     assert len(seen_by(session)) == 0
-    assert Embedding.objects.filter(encoder="detail").count() == 4
+    assert Descriptor.objects.filter(name="detail").count() == 4
 
 
 def test_a_server_that_is_away_fails_the_batch_with_a_remedy_and_the_controls_change_it(client, user, manager):
     session = factories.SessionFactory(owner=user, generation_mode="server", server_url="http://127.0.0.1:1")
     batch = session.batches.get()
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert "No generation server answers at http://127.0.0.1:1: start it there" in page
     assert "drawn by http://127.0.0.1:1" in page
     client.post(f"/s/{session.pk}/1/retry")
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.FAILED
+    assert batch.job.state == Job.State.FAILED
     form = {"value_model": "bayesian", "start": "random", "noise_seed": 5, "temperature": 1, "optim_steps": 1}
     form |= {name: getattr(session, name) for name in ControlsForm.base_fields} | form | {"generation_mode": "local"}
     assert client.post(f"/s/{session.pk}/controls", form).status_code == 302
     client.post(f"/s/{session.pk}/1/retry")
-    drawing.draw_batch(batch.pk, manager, "gpu@a")
+    draw_batch(batch.pk, manager, "gpu@a")
     batch.refresh_from_db()
-    assert (batch.state, batch.noise_seed) == (Batch.State.READY, session.noise_seed)  # all else is as it was
+    assert (batch.job.state, batch.noise_seed) == (Job.State.DONE, session.noise_seed)  # all else is as it was
 
 
 def test_the_form_takes_a_server_and_brings_the_installations_own(client, settings, tiny_model):

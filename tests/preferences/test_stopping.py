@@ -11,8 +11,11 @@ from django.utils import timezone
 
 from generation.errors import Cancelled
 from generation.manager import ModelManager
-from preferences import drawing, leases, selectors, services, stopping, tasks
-from preferences.models import Batch, Candidate, Rating, Worker
+from preferences.jobs import leases, worker
+from preferences.models import Batch, Candidate, Job, Rating, Worker
+from preferences.sessions import rating, stopping
+from preferences.sessions import selectors as session_selectors
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,19 +39,19 @@ def states(batch: Batch) -> list[str]:
 def test_one_that_waits_is_stopped_and_drawn_later(client, batch, manager):
     assert "Stop</button>" in page_of(client, batch)
     assert stop(client, batch).url == f"/s/{batch.session_id}/1/"
-    assert batch.state == Batch.State.CANCELLED
+    assert batch.job.state == Job.State.CANCELLED
     shown = page_of(client, batch)
     assert "<strong>Stopped</strong>" in shown
     assert "0 of 4 images, 4 not drawn" in shown
     assert "Stop</button>" not in shown
-    drawing.draw_batch(batch.pk, manager, "gpu@test")  # the message was on its way
+    draw_batch(batch.pk, manager, "gpu@test")  # the message was on its way
     assert states(batch) == ["failed"] * 4
 
     assert "Draw the rest" in shown
     client.post(f"/s/{batch.session_id}/1/retry")
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
-    assert (batch.state, states(batch)) == (Batch.State.READY, ["ready"] * 4)
+    assert (batch.job.state, states(batch)) == (Job.State.DONE, ["ready"] * 4)
     assert "Stopped" not in page_of(client, batch)
 
 
@@ -64,14 +67,14 @@ def test_what_was_drawn_stays_and_can_be_rated_and_learned_from(client, batch, s
 
     session = SessionFactory(inference_batch=1, curation_size=4, draws_per_picture=1)
     batch = session.batches.get()
-    drawing.draw_batch(batch.pk, Stopped(), "gpu@test")
+    draw_batch(batch.pk, Stopped(), "gpu@test")
     batch.refresh_from_db()
-    assert (batch.state, batch.lease_token, batch.leased_by) == (Batch.State.CANCELLED, None, "")
+    assert (batch.job.state, batch.job.lease_token, batch.job.leased_by) == (Job.State.CANCELLED, None, "")
     drawn = states(batch).count("ready")
     assert 1 <= drawn < 4
     assert states(batch) == ["ready"] * drawn + ["failed"] * (4 - drawn)
     first = batch.candidates.get(slot=1)
-    services.rate(first, "good", uuid.uuid4())
+    rating.rate(first, "good", uuid.uuid4())
     assert rating_counts(session) == (1, 0)
     assert client.post(f"/s/{session.pk}/1/submit").status_code == 302
     assert session.batches.count() == 2
@@ -102,7 +105,7 @@ def test_the_worker_is_free_within_seconds(client, batch, settings, where):
             pytest.fail("nobody said that it is to stop")
 
     def draw() -> None:
-        drawing.draw_batch(batch.pk, Slow(), "gpu@test")
+        draw_batch(batch.pk, Slow(), "gpu@test")
         connections.close_all()
 
     thread = threading.Thread(target=draw)
@@ -112,34 +115,34 @@ def test_the_worker_is_free_within_seconds(client, batch, settings, where):
     thread.join(30)
     assert not thread.is_alive()
     batch.refresh_from_db()
-    assert (batch.state, batch.error) == (Batch.State.CANCELLED, "")
+    assert (batch.job.state, batch.job.error) == (Job.State.CANCELLED, "")
 
 
 def test_only_what_is_waited_for_is_stopped(client, batch, manager):
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     stop(client, batch)
-    assert (batch.state, states(batch)) == (Batch.State.READY, ["ready"] * 4)
+    assert (batch.job.state, states(batch)) == (Job.State.DONE, ["ready"] * 4)
     theirs = SessionFactory(owner=User.objects.create_user("other")).batches.get()
     assert stop(client, theirs).status_code == 404
-    assert theirs.state == Batch.State.QUEUED
+    assert theirs.job.state == Job.State.QUEUED
 
 
 def test_a_picture_that_is_drawn_again_stays_what_it_was(client, batch, manager):
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     candidate = batch.candidates.get(slot=1)
     client.post(f"/candidates/{candidate.pk}/again")
     stop(client, batch)
     assert states(batch) == ["ready"] * 4
-    assert batch.candidates.get(slot=1).image == candidate.image
+    assert batch.candidates.get(slot=1).picture == candidate.picture
 
 
 def test_a_vote_in_a_stopped_batch_lets_nothing_be_drawn(client, manager):
     batch = SessionFactory(form_submit=False).batches.get()
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     Candidate.objects.filter(batch=batch, slot=4).update(state="pending")
-    Batch.objects.filter(pk=batch.pk).update(state=Batch.State.QUEUED)
+    Job.objects.filter(batch=batch).update(state=Job.State.QUEUED, finished_at=None)
     stop(client, batch)
-    assert services.rate(batch.candidates.get(slot=1), "good", uuid.uuid4()) is None
+    assert rating.rate(batch.candidates.get(slot=1), "good", uuid.uuid4()) is None
     assert not batch.candidates.filter(state="pending").exists()
     assert Rating.objects.count() == 1
 
@@ -171,20 +174,20 @@ def test_nothing_of_another_model_or_of_one_that_is_there(client, batch):
     assert "Downloading" not in page_of(client, batch)
     leases.report_worker("gpu@test", state=Worker.State.READY, progress=FETCHING)
     assert "Downloading" in page_of(client, batch)
-    Batch.objects.filter(pk=batch.pk).update(phase=Batch.Phase.GENERATING)
+    Job.objects.filter(batch=batch).update(phase=Batch.Phase.GENERATING)
     assert "Downloading" not in page_of(client, batch)
     leases.report_worker("gpu@test", seen_at=timezone.now(), progress=None)
     assert Worker.objects.get().load is None
 
 
 def test_a_worker_that_starts_does_not_fetch_what_somebody_has_stopped(batch):
-    assert selectors.last_started() == batch.session
-    stopping.stop_batch(batch.session, 1)
-    assert selectors.last_started() is None
+    assert session_selectors.last_started() == batch.session
+    stopping.stop_batch(batch)
+    assert session_selectors.last_started() is None
 
 
 def test_a_worker_that_starts_leaves_celery_no_connection_to_close(monkeypatch):
     """Celery closes it by its number, and then once more: by then that may be the number of a file."""
-    monkeypatch.setattr(tasks, "_report", lambda name: None)
+    monkeypatch.setattr(worker, "start_reporting", lambda *_: None)
     worker_process_init.send(sender="gpu@test")
     assert connection.connection is None

@@ -6,30 +6,34 @@ import uuid
 import numpy as np
 import pytest
 
-from preferences import drawing, forgetting, searching, selectors, services, training
+from preferences.drawing import run
 from preferences.learning.value_models import VALUE_MODELS
-from preferences.models import Batch, OptimizerState, Search, Session
+from preferences.models import Batch, Job, OptimizerState, Session
+from preferences.sessions import forgetting, rating, training
+from preferences.sessions import services as session_services
+from preferences.tuning import services as tuning_services
+from tests.drawing import draw_batch, make_trial
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def draw(batch: Batch, manager) -> Batch:
-    drawing.draw_batch(batch.pk, manager, "gpu@test")
+    draw_batch(batch.pk, manager, "gpu@test")
     batch.refresh_from_db()
-    assert batch.state == Batch.State.READY, batch.error
+    assert batch.job.state == Job.State.DONE, batch.job.error
     return batch
 
 
 def say(batch: Batch, *words: str) -> None:
     """One word of each picture in turn."""
     for number, candidate in enumerate(batch.candidates.order_by("slot")):
-        services.rate(candidate, words[number % len(words)], uuid.uuid4())
+        rating.rate(candidate, words[number % len(words)], uuid.uuid4())
 
 
 def following(session: Session, manager) -> Batch:
     """The next batch, drawn."""
-    return draw(services.submit_batch(session, session.batches.count(), [], []), manager)
+    return draw(session_services.submit_batch(session, session.batches.count(), [], []), manager)
 
 
 def trees(session: Session) -> float:
@@ -57,7 +61,7 @@ def test_what_no_longer_stands_is_not(fitted, manager, how):
     one = fitted.batches.get(number=1).candidates.first()
     say(fitted.batches.get(number=2), "good", "bad")
     for word in {"taken back": ["none"], "another mind": ["bad"]}.get(how, ["none", "good"]):
-        services.rate(one, word, uuid.uuid4())
+        rating.rate(one, word, uuid.uuid4())
     following(fitted, manager)
     assert trees(fitted) == 50
 
@@ -70,9 +74,9 @@ def test_the_opposite_of_a_withdrawn_taste_is_what_is_predicted(fitted, manager)
     state = OptimizerState.objects.filter(batch__session=fitted).first()
     known = training.training_set(fitted, 256)
     model = VALUE_MODELS["xgboost"].load(bytes(state.parameters))
-    anchor = drawing._where(state.batch, drawing.registry.get(drawing.settings.IPO_MODELS, "tiny")).anchor
-    value = dict(zip(known.candidates, model.value(known.X - anchor), strict=True))
-    told = [value[candidate.pk] for candidate in first.candidates.order_by("slot")]
+    anchor = run._where(state.batch, run.registry.get(run.settings.IPO_MODELS, "tiny")).anchor
+    value = dict(zip(known.pictures, model.utility(known.X - anchor), strict=True))
+    told = [value[candidate.picture_id] for candidate in first.candidates.order_by("slot")]
     assert max(told[::2]) < 0 < min(told[1::2])
 
 
@@ -92,30 +96,30 @@ def test_no_model_remembers_what_was_taken_back(manager, value_model):
             following(session, manager)
         say(first, "bad", "bad", "good", "good")
         batch = following(session, manager)
-        vectors.append([bytes(one.vector) for one in batch.candidates.order_by("slot")])
+        vectors.append([one.picture.vector.tobytes() for one in batch.candidates.order_by("slot")])
     assert vectors[0] == vectors[1]
 
 
 def test_a_search_does_not_go_on_with_what_was_taken_back(fitted, manager):
-    search = services.start_search(fitted)
-    assert searching.make_trial(search.pk)
+    search = tuning_services.start_search(fitted)
+    assert make_trial(search)
     say(fitted.batches.get(number=2), "good", "bad")  # what comes later does not count, and does no harm
-    assert searching.make_trial(search.pk)
-    services.rate(fitted.batches.get(number=1).candidates.first(), "none", uuid.uuid4())
-    assert not searching.make_trial(search.pk)
+    assert make_trial(search)
+    rating.rate(fitted.batches.get(number=1).candidates.first(), "none", uuid.uuid4())
+    assert not make_trial(search)
     search.refresh_from_db()
-    assert search.error == "You took back ratings that settings were being tried on: search again."
+    assert search.job.error == "You took back ratings that settings were being tried on: search again."
 
 
 def test_forgotten_and_used_again(client, fitted, manager):
-    search = services.start_search(fitted)
+    search = tuning_services.start_search(fitted)
     page = client.post(f"/s/{fitted.pk}/forget", follow=True).content.decode()
     assert "The next batch begins anew; your ratings are kept." in page
     assert "Use all ratings again" in page
     assert "is kept, and not used" in page
     assert "8 good, 8 bad so far" in page
     search.refresh_from_db()
-    assert search.state == Search.State.FAILED
+    assert search.job.state == Job.State.FAILED
     fitted.refresh_from_db()
     assert training.training_set(fitted, 256).said == ()
     following(fitted, manager)
@@ -136,7 +140,7 @@ def test_forgotten_and_used_again(client, fitted, manager):
 
 def test_what_is_said_anew_of_an_old_picture_counts(fitted):
     forgetting.forget(fitted)
-    services.rate(fitted.batches.get(number=1).candidates.first(), "bad", uuid.uuid4())
+    rating.rate(fitted.batches.get(number=1).candidates.first(), "bad", uuid.uuid4())
     assert len(training.training_set(fitted, 256).said) == 1
 
 
@@ -145,7 +149,7 @@ def test_of_another_nothing_can_be_forgotten(client, django_user_model, tiny_mod
     for place in ("forget", "remember", "use-xgboost"):
         assert client.post(f"/s/{other.pk}/{place}").status_code == 404
         assert client.get(f"/s/{other.pk}/{place}").headers["Location"] == f"/s/{other.pk}/"
-    assert selectors.session_of(other.owner, other.pk).learns_since is None
+    assert Session.objects.get(pk=other.pk).learns_since is None
 
 
 def test_the_details_of_what_was_learned(client, fitted):

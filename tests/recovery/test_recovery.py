@@ -7,8 +7,9 @@ from pathlib import Path
 
 import redis
 
-from preferences import services, tasks
-from preferences.models import Batch, Candidate, Session, Worker
+from preferences.jobs import waking
+from preferences.models import Batch, Candidate, Job, Session, Worker
+from preferences.sessions import services as session_services
 from tests.factories import SessionFactory
 from tests.recovery.conftest import wait_for
 
@@ -19,7 +20,7 @@ SLOW = {"curation_size": SIZE, "inference_batch": 1, "diff_steps": 20}
 
 def begin() -> Session:
     session = SessionFactory(**SLOW)
-    tasks.enqueue(session.batches.get().pk)
+    waking.wake(waking.DRAW_BATCH, session.batches.get().pk)
     return session
 
 
@@ -37,15 +38,15 @@ def assert_completes(session: Session, seconds: float = 120) -> None:
 
     def is_ready() -> bool:
         batch.refresh_from_db()
-        return batch.state == Batch.State.READY
+        return batch.job.state == Job.State.DONE
 
     wait_for(is_ready, seconds, "the batch is ready")
     rows = list(batch.candidates.all())
     assert Counter(row.slot for row in rows) == Counter(range(1, SIZE + 1))
     assert {row.state for row in rows} == {Candidate.State.READY}
     assert {row.attempt for row in rows} == {1}
-    assert len({row.image.name for row in rows}) == SIZE
-    assert all(row.image.storage.exists(row.image.name) for row in rows)
+    assert len({row.picture.image.name for row in rows}) == SIZE
+    assert all(row.picture.image.storage.exists(row.picture.image.name) for row in rows)
 
 
 def test_the_gpu_worker_is_killed_in_the_middle(workers):
@@ -98,9 +99,9 @@ def test_everything_is_restarted_in_the_middle(workers):
     workers.kill()
     workers.start()
     assert_completes(session)
-    following = services.submit_batch(session, 1, [], [])
-    tasks.enqueue(following.pk)
-    wait_for(lambda: Batch.objects.get(pk=following.pk).state == Batch.State.READY, 300, "the next batch works too")
+    following = session_services.submit_batch(session, 1, [], [])
+    waking.wake(waking.DRAW_BATCH, following.pk)
+    wait_for(lambda: Batch.objects.get(pk=following.pk).job.state == Job.State.DONE, 300, "the next batch works too")
 
 
 def test_a_worker_without_memory_says_so_and_a_new_process_takes_its_place(workers):
@@ -114,8 +115,8 @@ def test_a_worker_without_memory_says_so_and_a_new_process_takes_its_place(worke
     used = int(Path(f"/proc/{first}/status").read_text().split("VmSize:")[1].split()[0]) * 1024
     resource.prlimit(first, resource.RLIMIT_AS, (used + 150 * 2**20, -1))
     large = SessionFactory(width=1024, height=1024, curation_size=8, inference_batch=8, diff_steps=1)
-    tasks.enqueue(large.batches.get().pk)
-    wait_for(lambda: large.batches.get().state == Batch.State.FAILED, 300, "it gives up")
+    waking.wake(waking.DRAW_BATCH, large.batches.get().pk)
+    wait_for(lambda: large.batches.get().job.state == Job.State.FAILED, 300, "it gives up")
     assert "ran out of memory while drawing: lower Inference Batch" in large.batches.get().error
     assert_completes(begin())
     assert child() != first
@@ -125,7 +126,7 @@ def test_a_task_delivered_many_times_draws_once(workers):
     workers.start("gpu")
     session = begin()
     for _ in range(5):
-        tasks.enqueue(session.batches.get().pk)
+        waking.wake(waking.DRAW_BATCH, session.batches.get().pk)
     assert_completes(session)
     assert session.batches.get().optimizer_states.count() == 1
 

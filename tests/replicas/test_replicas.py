@@ -19,8 +19,10 @@ from generation.pipelines.flux import Flux
 from generation.pipelines.loading import fetch
 from generation.pipelines.stable_diffusion import StableDiffusion
 from generation.progress import Report
-from preferences import drawing, training
-from preferences.models import Batch, Embedding
+from preferences.feedback import training_set
+from preferences.models import Embedding, Job
+from preferences.sessions import training
+from tests.drawing import draw_batch
 from tests.factories import SessionFactory
 from tests.replicas import GATED, guard, repositories
 
@@ -117,20 +119,20 @@ def test_the_encoder_of_a_model_sees_and_its_choices_are_saved(
         session = SessionFactory(owner=user, space=space, value_model="bayesian", draws_per_picture=3, diff_steps=4)
         for number in (1, 2, 3):
             batch = session.batches.get(number=number)
-            drawing.draw_batch(batch.pk, manager, "gpu@test")
+            draw_batch(batch.pk, manager, "gpu@test")
             batch.refresh_from_db()
-            assert batch.state == Batch.State.READY, batch.error
+            assert batch.job.state == Job.State.DONE, batch.job.error
             note = batch.optimizer_states.get().note
             assert "not looked at" not in note
             assert ("Of 3 pictures drawn" in note) == (number > 1)
-            seen = Embedding.objects.filter(candidate__batch=batch, encoder="siglip-base")
+            seen = Embedding.objects.filter(picture__candidate__batch=batch, encoder="siglip-base")
             assert [len(one.vector) for one in seen] == [768] * 4
             for candidate in batch.candidates.order_by("slot"):
                 value = "good" if candidate.slot < 2 else "bad"
                 client.post(f"/candidates/{candidate.pk}/rate", {"value": value, "form_token": str(uuid.uuid4())})
             client.post(f"/s/{session.pk}/{number}/submit")
         known = training.training_set(session, 1)
-        assert training.seen(known).looks["siglip-base"].shape == (12, 768)
+        assert training_set.feature_set(known).features["siglip-base"].shape == (12, 768)
 
 
 def test_what_lacks_a_small_file_is_refused_before_gigabytes(folder, tmp_path, monkeypatch):

@@ -108,12 +108,12 @@ class Walk:
 
     def draw(self, spec: ModelSpec, manager: ModelManager, drawn: dict[tuple[str, str], list[Picture]]) -> None:
         """In this process, which has fetched nothing so far."""
-        from preferences import choosing
+        from preferences.drawing import choose
 
         del self.hub.sent[:]
         manager.ensure_ready(spec)
         self.check_what_was_fetched(spec)
-        eye, liked = choosing.Eye(spec, manager), None
+        extractor, liked = choose.Extractor(spec, manager), None
         for space in spec.spaces:
             request = self.request(spec, space)
             pictures = drawn[spec.key, space] = list(manager.generate_all(spec, request, len(request.vectors)))
@@ -122,12 +122,12 @@ class Walk:
                 expect(picture.pixels is not None, f"In {space}: {picture.error}")
             expect(len({picture.pixels.tobytes() for picture in pictures}) > 1, f"All pictures in {space} are alike.")
             for slot in range(SHOWN):
-                chosen = choosing.choose(pictures[slot * DRAWS : (slot + 1) * DRAWS], eye, liked)
-                expect(not eye.problem, eye.problem)
-                seen = chosen.looks[spec.encoder]
+                chosen = choose.choose(pictures[slot * DRAWS : (slot + 1) * DRAWS], extractor, liked)
+                expect(not extractor.problem, extractor.problem)
+                seen = chosen.features[spec.encoder]
                 expect(abs(float(np.linalg.norm(seen)) - 1) < 1e-4, f"What the encoder saw has no length of 1: {seen}")
                 expect((chosen.score is None) == (liked is None), "The choice has no reason.")
-            liked = liked or self.liked(pictures, eye)
+            liked = liked or self.liked(pictures, extractor)
         expect(self.previews(spec, manager), "There was no preview.")
 
     def check_what_was_fetched(self, spec: ModelSpec) -> None:
@@ -159,9 +159,9 @@ class Walk:
         vectors = np.random.default_rng(0).standard_normal((SHOWN * DRAWS, dimension), dtype=np.float32)
         return GenerationRequest.by_default(spec, space, vectors, seed=1)
 
-    def liked(self, pictures: list[Picture], eye: Any) -> Any:
+    def liked(self, pictures: list[Picture], extractor: Any) -> Any:
         """What is learned from saying that the brighter half is good."""
-        from preferences import choosing
+        from preferences.drawing import choose
         from preferences.learning.config import LearningConfig
         from preferences.learning.feedback import Label
         from preferences.learning.pictures import PictureModel
@@ -170,7 +170,7 @@ class Walk:
         order = np.argsort([one.mean() for one in pixels])
         labels = tuple(Label(int(row), place >= len(order) // 2, 1) for place, row in enumerate(order))
         config = LearningConfig(step_size=1.0, max_dist=0.0, start_radius=45.0, draws=DRAWS)
-        return choosing.Liked(PictureModel.learn(eye.look(pixels), labels, config), np.zeros((0, 0), np.float32))
+        return choose.Liked(PictureModel.fit(extractor.features(pixels), labels, config), np.zeros((0, 0), np.float32))
 
     def previews(self, spec: ModelSpec, manager: ModelManager) -> list[Any]:
         """What is shown while a picture is drawn."""

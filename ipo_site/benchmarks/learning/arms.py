@@ -30,13 +30,13 @@ class Arm(ABC):
         self.judgments: list[Judgment] = []
 
     def tell(self, shown: Vectors, judgments: list[Judgment]) -> None:
-        """The batch that was shown [n, d] and all that was said of it; judgments name rows over all batches."""
+        """The batch that was shown [n, d] and all judgments of it; they name rows over all batches."""
         self.z = np.concatenate([self.z, shown])
         self.judgments += judgments
 
     @property
     def feedback(self) -> Feedback:
-        """All that was said so far, of deviations from the anchor."""
+        """All judgments so far, of deviations from the anchor."""
         return Feedback(self.z - self.anchor, tuple(self.judgments), self.shape)
 
     @abstractmethod
@@ -58,7 +58,7 @@ class OurArm(Arm):
     """`preferences.learning.propose` with the product's defaults in the space, and what `changes` says."""
 
     changes: ClassVar[dict[str, object]] = {}
-    parents: Vectors | None = None  # the best-looking vectors so far, where there are pictures
+    parents: Vectors | None = None  # the vectors of the best pictures so far, where there are pictures
 
     def propose(self, n: int) -> Vectors:
         defaults: dict[str, object] = {

@@ -1,4 +1,4 @@
-"""The study as a picture: worth of the batch against actions, one small chart a cell."""
+"""The study as a picture: utility of the batch against actions, one small chart a cell."""
 
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,6 @@ def draw(records: list[dict[str, Any]], file: Path) -> None:
     for axis in axes[len(cells) :]:
         axis.set_visible(False)
     figure.supxlabel("actions")
-    figure.supylabel("worth of the batch (0 random, 1 best of 100,000)")
+    figure.supylabel("utility of the batch (0 random, 1 best of 100,000)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
     figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)

@@ -4,8 +4,9 @@ What they found is compared with ours on the same seeds whenever the study is re
 """
 
 from ipo_site.benchmarks.learning import study
+from ipo_site.benchmarks.learning.peers import SLOW_ARMS
 from ipo_site.benchmarks.learning.study import TUNED_ON, Job
-from ipo_site.benchmarks.learning.trial import SLOW_ARMS, Cell
+from ipo_site.benchmarks.learning.trial import Cell
 
 SEEDS = 10
 
@@ -21,5 +22,5 @@ def jobs(quick: bool) -> list[Job]:
     ]
 
 
-# Run, told apart and reported as the other cells are.
+# Run, distinguished and reported as the other cells are.
 run, key, table = study.run, study.key, study.table

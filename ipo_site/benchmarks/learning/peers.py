@@ -6,6 +6,8 @@ import numpy as np
 from ipo_site.benchmarks.learning.arms import Arm, Vectors
 from preferences.learning.feedback import Judgment
 
+# Those of preferential.py, by name: that needs the extra [benchmark], the names do not.
+SLOW_ARMS = ("Optuna PreferentialGP", "BoTorch qEUBO")
 DIAGONAL_FROM = 2000  # dimensions; a full covariance matrix costs d^3
 
 
@@ -28,7 +30,7 @@ class CmaArm(Arm):
             }
             self.strategy = cma.CMAEvolutionStrategy(self.anchor.astype(float), 1.0, options)
             self.strategy.ask()  # it insists on having been asked before it is told; the first batch is not its own
-        liked = np.nan_to_num(self.feedback.values[-len(shown) :])
+        liked = np.nan_to_num(self.feedback.ratings[-len(shown) :])
         self.strategy.tell(list(shown.astype(float)), list(-liked), check_points=False)
 
     def propose(self, n: int) -> Vectors:

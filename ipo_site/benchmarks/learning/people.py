@@ -1,4 +1,4 @@
-"""Simulated people: they look at a batch and say something about it, at times wrongly."""
+"""Simulated people: they look at a batch and judge it, at times wrongly."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,27 +17,27 @@ STAR_SHARES = (0.15, 0.4, 0.7, 0.9)  # of what was seen lately, below 2, 3, 4 an
 
 @dataclass
 class Person:
-    """Judges by worth plus Gumbel noise, whose scale is set on each batch for a share `errors` of wrong pairs."""
+    """Judges by utility plus Gumbel noise, whose scale is set on each batch for a share `errors` of wrong pairs."""
 
     errors: float
     rng: np.random.Generator
 
-    def judge(self, kind: str, worth: Floats, before: Floats, first: int, moment: int) -> list[list[Judgment]]:
-        """What is said of a batch whose rows are numbered from `first`: one list of judgments an action.
+    def judge(self, kind: str, utility: Floats, before: Floats, first: int, batch_number: int) -> list[list[Judgment]]:
+        """How a batch is judged whose rows are numbered from `first`: one list of judgments an action.
 
-        worth: of the batch's pictures [n]; before: of those seen earlier, by today's taste, the latest last.
+        utility: of the batch's pictures [n]; before: of those seen earlier, by today's taste, the latest last.
         """
-        felt = worth + noise_scale(worth, self.errors) * self.rng.gumbel(size=len(worth))
-        seen = np.concatenate([before[-MEMORY:], worth])
-        return KINDS[kind](felt, seen, np.arange(first, first + len(worth)), moment)
+        felt = utility + noise_scale(utility, self.errors) * self.rng.gumbel(size=len(utility))
+        seen = np.concatenate([before[-MEMORY:], utility])
+        return KINDS[kind](felt, seen, np.arange(first, first + len(utility)), batch_number)
 
 
-def noise_scale(worth: Floats, errors: float) -> float:
+def noise_scale(utility: Floats, errors: float) -> float:
     """Scale of Gumbel noise at which a share `errors` of all pairs of the batch comes out the wrong way round.
 
     The difference of two Gumbel variables is logistic, so a pair goes wrong with chance 1 / (1 + exp(gap / scale)).
     """
-    gaps = np.abs(worth[:, None] - worth[None])[np.triu_indices(len(worth), 1)]
+    gaps = np.abs(utility[:, None] - utility[None])[np.triu_indices(len(utility), 1)]
     if errors <= 0 or len(gaps) == 0 or gaps.max() == 0:
         return 0.0
     low, high = 1e-6 * gaps.max(), 1e3 * gaps.max()
@@ -48,38 +48,38 @@ def noise_scale(worth: Floats, errors: float) -> float:
     return float(np.sqrt(low * high))
 
 
-def labels(felt: Floats, seen: Floats, rows: NDArray[np.int64], moment: int) -> list[list[Judgment]]:
+def labels(felt: Floats, seen: Floats, rows: NDArray[np.int64], batch_number: int) -> list[list[Judgment]]:
     """Good is what is among the best 40 % of what was seen lately."""
     standard = np.quantile(seen, 1 - GOOD_SHARE)
-    return [[Label(int(row), bool(worth > standard), moment)] for row, worth in zip(rows, felt, strict=True)]
+    return [[Label(int(row), bool(one > standard), batch_number)] for row, one in zip(rows, felt, strict=True)]
 
 
-def stars(felt: Floats, seen: Floats, rows: NDArray[np.int64], moment: int) -> list[list[Judgment]]:
+def stars(felt: Floats, seen: Floats, rows: NDArray[np.int64], batch_number: int) -> list[list[Judgment]]:
     """Stars by the place among what was seen lately."""
     steps = np.quantile(seen, STAR_SHARES)
     given = 1 + np.sum(felt[:, None] > steps, axis=1)
-    return [[Stars(int(row), int(count), moment)] for row, count in zip(rows, given, strict=True)]
+    return [[Stars(int(row), int(count), batch_number)] for row, count in zip(rows, given, strict=True)]
 
 
-def pairs(felt: Floats, seen: Floats, rows: NDArray[np.int64], moment: int) -> list[list[Judgment]]:
+def pairs(felt: Floats, seen: Floats, rows: NDArray[np.int64], batch_number: int) -> list[list[Judgment]]:
     """Neighbours are compared."""
-    said: list[list[Judgment]] = []
+    actions: list[list[Judgment]] = []
     for i in range(0, len(rows) - 1, 2):
         better, worse = (i, i + 1) if felt[i] >= felt[i + 1] else (i + 1, i)
-        said.append([Choice(int(rows[better]), (int(rows[worse]),), moment)])
-    return said
+        actions.append([Choice(int(rows[better]), (int(rows[worse]),), batch_number)])
+    return actions
 
 
-def best(felt: Floats, seen: Floats, rows: NDArray[np.int64], moment: int) -> list[list[Judgment]]:
+def best(felt: Floats, seen: Floats, rows: NDArray[np.int64], batch_number: int) -> list[list[Judgment]]:
     """One click says which of all is best."""
     top = int(np.argmax(felt))
-    return [[Choice(int(rows[top]), tuple(int(row) for row in np.delete(rows, top)), moment)]]
+    return [[Choice(int(rows[top]), tuple(int(row) for row in np.delete(rows, top)), batch_number)]]
 
 
-def order(felt: Floats, seen: Floats, rows: NDArray[np.int64], moment: int) -> list[list[Judgment]]:
+def order(felt: Floats, seen: Floats, rows: NDArray[np.int64], batch_number: int) -> list[list[Judgment]]:
     """All are put in order, one action for each picture."""
-    said = ranking([int(row) for row in rows[np.argsort(-felt)]], moment)
-    return [[judgment] for judgment in said]
+    choices = ranking([int(row) for row in rows[np.argsort(-felt)]], batch_number)
+    return [[choice] for choice in choices]
 
 
 KINDS: dict[str, Callable[[Floats, Floats, NDArray[np.int64], int], list[list[Judgment]]]] = {

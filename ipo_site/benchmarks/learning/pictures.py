@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from sklearn.linear_model import Ridge
 
 from generation import spaces
 from generation.types import Vectors
@@ -12,15 +13,15 @@ from ipo_site.benchmarks.learning import arms, resume, study
 from ipo_site.benchmarks.learning.people import MEMORY, Person
 from ipo_site.benchmarks.learning.resume import Record
 from ipo_site.benchmarks.learning.studio import CHUNK, MODEL, PROMPT, Studio, studio
-from ipo_site.benchmarks.learning.tastes import TASTES, UNFORESEEN, Pictures
+from ipo_site.benchmarks.learning.tastes import TASTES, UNFORESEEN, Pictures, taste_of
 from ipo_site.benchmarks.learning.trial import BATCH, OURS
 from preferences.learning.breeding import PARENTS
 from preferences.learning.config import LearningConfig
 from preferences.learning.layout import CAP_IN_RADII, geometry_of
-from preferences.learning.pictures import Looks, PictureModel
+from preferences.learning.pictures import Features, PictureModel
 from preferences.learning.propose import anchor_for
 
-CONFIG = LearningConfig(step_size=1.0, max_dist=0.0, start_radius=1.0)  # of the model of looks, which takes no steps
+CONFIG = LearningConfig(step_size=1.0, max_dist=0.0, start_radius=1.0)  # of the model of features, which takes no steps
 ONE_DRAWN = "ours, one drawn for each shown"
 ARMS: dict[str, type[arms.Arm]] = {
     "random": arms.RandomArm,
@@ -56,7 +57,7 @@ def run_session(space_key: str, taste: str, arm: str, seed: int, here: Studio) -
     """
     space = spaces.SPACES[space_key]
     rngs = [np.random.default_rng([seed, (*TASTES, *UNFORESEEN).index(taste), part]) for part in range(3)]
-    likes = here.eye.taste(taste, seed)
+    likes = taste_of(taste, seed, here.encoder)
     bare = np.sort(likes(here.bare))
     person = Person(ERRORS, rngs[0])
     dimension = space.dimension(MODEL, MODEL.width, MODEL.height)
@@ -65,21 +66,21 @@ def run_session(space_key: str, taste: str, arm: str, seed: int, here: Studio) -
     method = ARMS[arm](anchor, rngs[1], space, shape)
     shown = arms.RandomArm(anchor, rngs[2], space, shape).propose(BATCH)
     pictures = here.draw(space_key, shown, seed)
-    looks = here.look(pictures)
+    features = here.features(pictures)
     remembered = np.zeros(0)
     percentiles, contrast = [], []
-    for moment in range(BATCHES + 1):
-        worth = likes(pictures)
-        percentiles.append(float(np.mean(np.searchsorted(bare, worth) / len(bare))))
+    for number in range(BATCHES + 1):
+        utility = likes(pictures)
+        percentiles.append(float(np.mean(np.searchsorted(bare, utility) / len(bare))))
         contrast.append(mean_difference(pictures))
-        said = person.judge("labels", worth, remembered, moment * BATCH, moment)
-        remembered = np.concatenate([remembered, worth])[-MEMORY:]
-        method.tell(shown, [judgment for action in said for judgment in action])
-        if moment == BATCHES:
+        actions = person.judge("labels", utility, remembered, number * BATCH, number)
+        remembered = np.concatenate([remembered, utility])[-MEMORY:]
+        method.tell(shown, [judgment for action in actions for judgment in action])
+        if number == BATCHES:
             break
         if isinstance(method, arms.BoldArm):
-            shown, pictures, seen = best_of_several(method, looks, space_key, seed, here)
-            looks = {view: np.concatenate([looks[view], rows]) for view, rows in seen.items()}
+            shown, pictures, added = best_of_several(method, features, space_key, seed, here)
+            features = {encoder: np.concatenate([features[encoder], rows]) for encoder, rows in added.items()}
         else:
             shown = method.propose(BATCH)
             pictures = here.draw(space_key, shown, seed)
@@ -94,35 +95,34 @@ def run_session(space_key: str, taste: str, arm: str, seed: int, here: Studio) -
 
 
 def best_of_several(
-    method: arms.BoldArm, looks: Looks, space_key: str, seed: int, here: Studio
-) -> tuple[Vectors, Pictures, Looks]:
-    """The next batch: vectors [BATCH, d], pictures and looks of those whose looks are liked best.
+    method: arms.BoldArm, features: Features, space_key: str, seed: int, here: Studio
+) -> tuple[Vectors, Pictures, Features]:
+    """The next batch: vectors [BATCH, d], pictures and features of those that are expected to be liked best.
 
-    looks: of all pictures shown so far. As the product chooses (preferences/choosing.py), without its database.
+    features: of all pictures shown so far. As the product chooses (preferences/choosing.py), without its database.
     """
-    model = PictureModel.learn(looks, tuple(method.judgments), CONFIG)
-    method.parents = method.z[model.best(looks, PARENTS)]
+    model = PictureModel.fit(features, tuple(method.judgments), CONFIG)
+    method.parents = method.z[model.best(features, PARENTS)]
     drawn = method.propose(BATCH * method.draws)
     pictures = np.concatenate([here.draw(space_key, part, seed) for part in np.split(drawn, method.draws)])
-    seen = here.look(pictures)
-    best = np.arange(BATCH) * method.draws + model.worth(seen).reshape(BATCH, method.draws).argmax(axis=1)
-    return drawn[best], pictures[best], {view: rows[best] for view, rows in seen.items()}
+    drawn_features = here.features(pictures)
+    best = np.arange(BATCH) * method.draws + model.utility(drawn_features).reshape(BATCH, method.draws).argmax(axis=1)
+    return drawn[best], pictures[best], {encoder: rows[best] for encoder, rows in drawn_features.items()}
 
 
 def run_told(space_key: str, taste: str, arm: str, seed: int, here: Studio) -> Record:
-    """How far a linear learner could get in an embedding space that is told the worth of TOLD pictures, without errors.
+    """How far a linear learner could get in an embedding space, told the utility of TOLD pictures without errors.
 
     Its `percentiles` after the first: the best picture on the way along a ridge regression's weights. `contrast`: none.
     """
-    likes = here.eye.taste(taste, seed)
+    likes = taste_of(taste, seed, here.encoder)
     bare = np.sort(likes(here.bare))
     vectors, pictures = told(space_key, seed, here)
-    worth = likes(pictures)
-    penalty = TOLD_PENALTY * np.eye(TOLD)
-    weights = vectors.T @ np.linalg.solve(vectors @ vectors.T + penalty, worth - worth.mean())
+    utility = likes(pictures)
+    weights = Ridge(alpha=TOLD_PENALTY, fit_intercept=False).fit(vectors, utility - utility.mean()).coef_
     way = weights / np.linalg.norm(weights) * CAP_IN_RADII * spaces.SPACES[space_key].start_radius
     along = here.draw(space_key, np.outer(np.arange(1, 9) / 8, way).astype(np.float32), seed)
-    first, best = (np.searchsorted(bare, of) / len(bare) for of in (worth, likes(along)))
+    first, best = (np.searchsorted(bare, of) / len(bare) for of in (utility, likes(along)))
     curve = [float(first.mean())] + [float(best.max())] * BATCHES
     return {"space": space_key, "taste": taste, "arm": arm, "seed": seed, "percentiles": curve, "contrast": [0.0]}
 
@@ -188,7 +188,7 @@ def table(records: Iterable[Record]) -> str:
 
 
 def missed(records: Iterable[Record]) -> list[str]:
-    """One sentence for each moment at which our pictures are not what they must be, or another arm's are better.
+    """One sentence for each time at which our pictures are not what they must be, or another arm's are better.
 
     The floors are for Latent: in PooledEmbed, where the noise is fixed, not even KNOWS gets there.
     """
@@ -204,7 +204,7 @@ def missed(records: Iterable[Record]) -> list[str]:
 
 
 def verdicts(records: Iterable[Record]) -> list[study.Verdict]:
-    """Ours against each arm that has to learn: in each space, at the moments of FLOORS.
+    """Ours against each arm that has to learn: in each space, after the batches of FLOORS.
 
     Pairs are sessions of the same person; all tastes together, for a few sessions of one taste decide nothing.
     """

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import xgboost
+from sklearn.linear_model import Ridge
 
 from ipo_site.benchmarks.learning.arms import Arm, Vectors
 
@@ -28,9 +29,9 @@ class Predecessor(Arm):
 
     def rows(self) -> tuple[Vectors, Vectors]:
         """Deviations [rows, d] and their ratings [rows]; what is neither good nor bad is left out."""
-        values = self.feedback.values
-        told = np.isfinite(values) & (values != 0)
-        return (self.z - self.anchor)[told], np.sign(values[told]).astype(np.float32)
+        ratings = self.feedback.ratings
+        rated = np.isfinite(ratings) & (ratings != 0)
+        return (self.z - self.anchor)[rated], np.sign(ratings[rated]).astype(np.float32)
 
     def limited(self, z: Vectors, starts: Vectors) -> Vectors:
         """Back to within MAX_DIST of the start."""
@@ -40,7 +41,7 @@ class Predecessor(Arm):
 
     def ridge_direction(self, X: Vectors, y: Vectors) -> Vectors:
         """Unit weights [d] of its ridge regression, which has no intercept."""
-        weights = X.T @ np.linalg.solve(X @ X.T + RIDGE_ALPHA * np.eye(len(X)), y)
+        weights = Ridge(alpha=RIDGE_ALPHA, fit_intercept=False).fit(X, y).coef_
         return np.asarray(weights / max(float(np.linalg.norm(weights)), 1e-12), np.float32)
 
 

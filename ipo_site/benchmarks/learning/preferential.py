@@ -20,7 +20,7 @@ from optuna_dashboard.preferential import PreferentialStudy, create_study
 from optuna_dashboard.preferential.samplers.gp import PreferentialGPSampler
 
 from ipo_site.benchmarks.learning.arms import Arm, ArmMaker, RandomArm, Vectors
-from ipo_site.benchmarks.learning.trial import SLOW_ARMS
+from ipo_site.benchmarks.learning.peers import SLOW_ARMS
 from preferences.learning.feedback import Choice
 
 BOX = 3.0
@@ -32,7 +32,7 @@ class ComparingArm(Arm):
 
     @property
     def comparisons(self) -> list[tuple[int, int]]:
-        """(better row, worse row) of all that was said."""
+        """(better row, worse row) of all judgments."""
         return [(j.best, other) for j in self.judgments if isinstance(j, Choice) for other in j.others]
 
     def shown(self, boxed: np.ndarray) -> Vectors:

@@ -44,8 +44,8 @@ def cost(arm: str) -> dict[str, Any]:
     d = int(np.prod(SHAPE))
     anchor = anchor_for("a landscape", Shell(d))
     z = Shell(d).project(rng.standard_normal((ROWS, d))).astype(np.float32)
-    worth = z @ rng.standard_normal(d)
-    labels = [Label(row, bool(worth[row] > np.median(worth)), row // BATCH) for row in range(ROWS)]
+    utility = z @ rng.standard_normal(d)
+    labels = [Label(row, bool(utility[row] > np.median(utility)), row // BATCH) for row in range(ROWS)]
     seconds = []
     for _ in range(repeats):
         method = kind(anchor, rng, LATENT, SHAPE)

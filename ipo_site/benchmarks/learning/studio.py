@@ -10,8 +10,8 @@ from generation.descriptors import describe
 from generation.encoders import Siglip
 from generation.manager import ModelManager
 from generation.types import GenerationRequest, Vectors
-from ipo_site.benchmarks.learning.tastes import Eye, Pictures
-from preferences.learning.pictures import Looks
+from ipo_site.benchmarks.learning.tastes import Pictures
+from preferences.learning.pictures import Features
 
 MODEL = registry.BUILTIN["pocket-landscapes"]
 PROMPT = "a landscape"
@@ -24,7 +24,7 @@ class Studio:
     def __init__(self, reference: int) -> None:
         self.manager = ModelManager()
         self.manager.ensure_ready(MODEL)
-        self.eye = Eye(Siglip.load(registry.ENCODERS[MODEL.encoder].source))
+        self.encoder = Siglip.load(registry.ENCODERS[MODEL.encoder].source)
         size = spaces.LATENT.dimension(MODEL, MODEL.width, MODEL.height)
         noise = np.random.default_rng(REFERENCE_SEED).standard_normal((reference, size)).astype(np.float32)
         self.bare = np.concatenate([self.draw("latent", noise[i : i + CHUNK], 0) for i in range(0, reference, CHUNK)])
@@ -36,9 +36,9 @@ class Studio:
         drawn = [picture.pixels for picture in self.manager.generate(MODEL, request)]
         return np.stack([black if one is None else one for one in drawn])
 
-    def look(self, pictures: Pictures) -> Looks:
-        """What the product sees in pictures of this model."""
-        return {MODEL.encoder: self.eye.encoder.embed_images(list(pictures))} | describe(list(pictures))
+    def features(self, pictures: Pictures) -> Features:
+        """Those by which the product chooses among pictures of this model."""
+        return {MODEL.encoder: self.encoder.embed_images(list(pictures))} | describe(list(pictures))
 
 
 @cache

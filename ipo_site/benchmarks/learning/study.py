@@ -9,9 +9,10 @@ import numpy as np
 from scipy import stats
 
 from ipo_site.benchmarks.learning import resume
+from ipo_site.benchmarks.learning.peers import SLOW_ARMS
 from ipo_site.benchmarks.learning.people import KINDS
 from ipo_site.benchmarks.learning.resume import Record
-from ipo_site.benchmarks.learning.trial import ARMS, OURS, SLOW_ARMS, Cell, run_trial
+from ipo_site.benchmarks.learning.trial import ARMS, OURS, Cell, run_trial
 from ipo_site.benchmarks.learning.utilities import UTILITIES
 
 TUNED_ON = 10  # seeds 0 to 9 were used to choose settings: the report uses later ones
@@ -158,7 +159,7 @@ def summary(found: list[Verdict]) -> str:
 
 
 def table(records: list[Record], at: str = AT) -> str:
-    """Mean scaled worth after `at` actions: a Markdown row for each cell, a column for each arm."""
+    """Mean scaled utility after `at` actions: a Markdown row for each cell, a column for each arm."""
     known = [arm for arm in (*ARMS, *SLOW_ARMS) if any(record["arm"] == arm for record in records)]
     rows = ["| Cell | " + " | ".join(known) + " |", "| --- |" + " ---: |" * len(known)]
     for cell in dict.fromkeys(record["cell"] for record in records):

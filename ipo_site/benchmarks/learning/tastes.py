@@ -1,7 +1,6 @@
 """Hidden tastes that are read off the picture: light and places by its pixels, meaning by the image encoder."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from generation.encoders import Siglip
 
 Pictures = NDArray[np.uint8]  # [n, H, W, 3]
 Floats = NDArray[np.float64]
-Taste = Callable[[Pictures], Floats]  # worth [n] of pictures
+Taste = Callable[[Pictures], Floats]  # utility [n] of pictures
 
 TEXTS = (
     "palms in a desert at sunset",
@@ -92,20 +91,14 @@ def bright_middle(pictures: Pictures) -> Floats:
 UNFORESEEN: dict[str, Taste] = {"contrasts": contrasts, "green": green, "bright middle": bright_middle}
 
 
-@dataclass(frozen=True)
-class Eye:
-    """Sees pictures with the image encoder where pixels do not do."""
-
-    encoder: Siglip
-
-    def taste(self, name: str, seed: int) -> Taste:
-        """The taste of a person: which text or picture it is about depends on `seed`."""
-        of_pixels = PIXELS | UNFORESEEN
-        if name in of_pixels:
-            return of_pixels[name]
-        if name == TEXT:
-            wanted = self.encoder.embed_texts([TEXTS[seed % len(TEXTS)]])[0]
-        else:
-            rng = np.random.default_rng([seed, 5])
-            wanted = self.encoder.embed_images([paint(sample_scene(rng), rng)])[0]
-        return lambda pictures: np.asarray(self.encoder.embed_images(list(pictures)) @ wanted, np.float64)
+def taste_of(name: str, seed: int, encoder: Siglip) -> Taste:
+    """The taste of a person: which text or picture it is about depends on `seed`; these need the image encoder."""
+    of_pixels = PIXELS | UNFORESEEN
+    if name in of_pixels:
+        return of_pixels[name]
+    if name == TEXT:
+        wanted = encoder.embed_texts([TEXTS[seed % len(TEXTS)]])[0]
+    else:
+        rng = np.random.default_rng([seed, 5])
+        wanted = encoder.embed_images([paint(sample_scene(rng), rng)])[0]
+    return lambda pictures: np.asarray(encoder.embed_images(list(pictures)) @ wanted, np.float64)

@@ -29,8 +29,6 @@ ARMS: dict[str, ArmMaker] = {
     "predecessor: XGBoost, Line": predecessor.PredecessorLine,
     "predecessor: XGBoost, Grad": predecessor.PredecessorGrad,
 }
-# They take seconds a batch and need the extra [benchmark], so they are imported only where they are run.
-SLOW_ARMS = ("Optuna PreferentialGP", "BoTorch qEUBO")
 CHECKPOINTS = (10, 25, 50, 100, 200)
 BATCH = 8
 REFERENCE = 100_000
@@ -55,7 +53,7 @@ def run_trial(cell: Cell, arm: str, seed: int) -> dict[str, Any]:
     """Figures of one session at each checkpoint that it reaches.
 
     Person, first batch and anchor depend on cell and seed, not on the arm. `mean` and `best` are scaled: 0 is the mean
-    of random pictures, 1 the mean of the best BATCH of REFERENCE random ones, by the taste of that moment.
+    of random pictures, 1 the mean of the best BATCH of REFERENCE random ones, by the taste at that time.
     """
     rngs = [np.random.default_rng([seed, zlib.crc32(cell.name.encode()), part]) for part in range(5)]
     utility = UTILITIES[cell.utility](cell.d, rngs[0])
@@ -65,23 +63,23 @@ def run_trial(cell: Cell, arm: str, seed: int) -> dict[str, Any]:
     shown = np.asarray(Shell(cell.d).project(rngs[3].standard_normal((BATCH, cell.d))), np.float32)
     scales = {half: scale(utility, half, seed) for half in (0.0, 0.999)}
     seen = shown[:0]
-    done, moment, best, seconds = 0, 0, -np.inf, []
+    done, number, best, seconds = 0, 0, -np.inf, []
     found: dict[str, Any] = {}
     while True:
         progress = min(done / cell.actions, 0.999)
-        worth = utility(shown, progress)
+        felt = utility(shown, progress)
         zero, one = scales[0.0 if progress < 0.5 else 0.999]
-        scaled = (worth - zero) / (one - zero)
+        scaled = (felt - zero) / (one - zero)
         best = max(best, float(scaled.max()))
-        said = person.judge(cell.kind, worth, utility(seen, progress), moment * BATCH, moment)
+        actions = person.judge(cell.kind, felt, utility(seen, progress), number * BATCH, number)
         for point in CHECKPOINTS:
-            if done <= point < done + len(said) and point <= cell.actions:
+            if done <= point < done + len(actions) and point <= cell.actions:
                 found[str(point)] = {"mean": float(scaled.mean()), "best": best} | geometry(shown)
         seen = np.concatenate([seen, shown])[-MEMORY:]
-        done, moment = done + len(said), moment + 1
+        done, number = done + len(actions), number + 1
         if done > cell.actions:
             break
-        method.tell(shown, [judgment for action in said for judgment in action])
+        method.tell(shown, [judgment for action in actions for judgment in action])
         began = time.perf_counter()
         shown = method.propose(BATCH)
         seconds.append(time.perf_counter() - began)
@@ -103,18 +101,19 @@ def anchor_of(seed: int, d: int) -> NDArray[np.float32]:
 
 
 def maker(arm: str) -> ArmMaker:
-    """Raises ImportError for one of the SLOW_ARMS where its library is missing."""
-    if arm not in SLOW_ARMS:
+    """Raises ImportError for one of peers.SLOW_ARMS where its library is missing."""
+    if arm not in peers.SLOW_ARMS:
         return ARMS[arm]
+    # They need the extra [benchmark], so they are imported only where they are run.
     from ipo_site.benchmarks.learning import preferential  # noqa: PLC0415
 
     return preferential.ARMS[arm]
 
 
 def scale(utility: Utility, progress: float, seed: int) -> tuple[float, float]:
-    """Worth of a random picture, and the mean of the best BATCH of REFERENCE."""
-    worth = utility.of_random(REFERENCE, np.random.default_rng([seed, 77]), progress)
-    return float(worth.mean()), float(np.sort(worth)[-BATCH:].mean())
+    """Utility of a random picture, and the mean of the best BATCH of REFERENCE."""
+    felt = utility.of_random(REFERENCE, np.random.default_rng([seed, 77]), progress)
+    return float(felt.mean()), float(np.sort(felt)[-BATCH:].mean())
 
 
 def geometry(shown: NDArray[np.float32]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Hidden tastes: how much a steering vector is worth to a simulated person.
+"""Hidden tastes: the utility of a steering vector to a simulated person.
 
 Each depends on a few directions of the space only, so that the best of 100,000 random vectors can be had exactly from
 the distribution of their shadows on these, in any number of dimensions.
@@ -14,32 +14,32 @@ Floats = NDArray[np.float64]
 
 TARGET_DIRECTIONS, TARGET_DISTANCE = 16, 6.0
 PEAKS, PEAK_SHARPNESS = 5, 1.5
-OFF_SHELL_COST = 40.0  # worth lost where the norm is twice the shell's or more; a standard deviation of worth is 1
+OFF_SHELL_COST = 40.0  # lost where the norm is twice the shell's or more; a standard deviation of utility is 1
 
 
 @dataclass(frozen=True)
 class Utility:
-    """Worth of vectors z [n, d]: of their shadows z/|z| sqrt(d) @ directions' [n, k], their norm and the progress."""
+    """Utility of vectors z [n, d]: of their shadows z/|z| sqrt(d) @ directions' [n, k], their norm and the progress."""
 
-    directions: Floats  # [k, d], orthonormal unless said otherwise
-    worth: Callable[[Floats, Floats, float], Floats]  # (shadows [n, k], norm / sqrt(d) [n], progress 0..1) -> [n]
+    directions: Floats  # [k, d], orthonormal unless stated otherwise
+    of_shadows: Callable[[Floats, Floats, float], Floats]  # (shadows [n, k], norm / sqrt(d) [n], progress 0..1) -> [n]
 
     def __call__(self, z: NDArray[np.floating], progress: float = 0.0) -> Floats:
-        """Worth [n] of z [n, d] when `progress` of the session's actions are done."""
+        """Utility [n] of z [n, d] when `progress` of the session's actions are done."""
         d = self.directions.shape[1]
         norm = np.linalg.norm(z, axis=1)
         shadows = (z @ self.directions.T) * (np.sqrt(d) / norm)[:, None]
-        return self.worth(shadows, norm / np.sqrt(d), progress)
+        return self.of_shadows(shadows, norm / np.sqrt(d), progress)
 
     def of_random(self, count: int, rng: np.random.Generator, progress: float = 0.0) -> Floats:
-        """Worth of `count` vectors drawn uniformly from the shell, without drawing all their numbers."""
+        """Utility of `count` vectors drawn uniformly from the shell, without drawing all their numbers."""
         d = self.directions.shape[1]
         basis, mixing = np.linalg.qr(self.directions.T)
         k = basis.shape[1]
         inside = rng.standard_normal((count, k))
         outside = rng.chisquare(d - k, count) if d > k else np.zeros(count)
         inside *= np.sqrt(d / (np.sum(inside**2, axis=1) + outside))[:, None]
-        return self.worth(inside @ mixing, np.ones(count), progress)
+        return self.of_shadows(inside @ mixing, np.ones(count), progress)
 
 
 def orthonormal(k: int, d: int, rng: np.random.Generator) -> Floats:

@@ -1,27 +1,20 @@
-"""Hill climb: a random step is kept if the model likes where it leads."""
+"""Hill climb: a random step is kept if the model predicts more utility where it leads."""
 
 import numpy as np
 
-from preferences.learning.config import LearningConfig
-from preferences.learning.geometry import Floats, Geometry, Vectors
-from preferences.learning.optimisers.base import steps_in_time
+from preferences.learning.context import SearchContext
+from preferences.learning.geometry import Floats
 from preferences.learning.value_models import ValueModel
 
 
-def hill(
-    model: ValueModel,
-    starts: Floats,
-    anchor: Vectors,
-    geometry: Geometry,
-    config: LearningConfig,
-    rng: np.random.Generator,
-) -> Floats:
+def hill(model: ValueModel, starts: Floats, context: SearchContext) -> Floats:
     """Each start [n, d] climbs by itself, all in one prediction a step (the predecessor's predicts row by row)."""
-    best, value = starts, model.value(starts - anchor)
-    for _ in steps_in_time(config):
-        trial = geometry.limit(geometry.random_move(best, config.step_size, rng), starts, config.max_dist)
-        reached = model.value(trial - anchor)
-        better = reached > value
+    anchor = context.anchor
+    best, utility = starts, model.utility(starts - anchor)
+    for _ in context.steps_in_time():
+        trial = context.limit(context.random_move(best, context.config.step_size), starts)
+        reached = model.utility(trial - anchor)
+        better = reached > utility
         best = np.where(better[:, None], trial, best)
-        value = np.where(better, reached, value)
+        utility = np.where(better, reached, utility)
     return best

@@ -1,10 +1,8 @@
 """Candidates for the Bayesian model: around the best place that it believes in."""
 
-import numpy as np
-
 from preferences.learning.config import LearningConfig
-from preferences.learning.geometry import Floats, Geometry, Vectors
-from preferences.learning.optimisers.base import reach
+from preferences.learning.context import SearchContext
+from preferences.learning.geometry import Floats
 from preferences.learning.value_models import BayesianModel, ValueModel
 
 # Distance from the best place, as a share of Start Radius: 27 degrees in Latent for the first EARLY batches. More gives
@@ -18,14 +16,7 @@ LEAST = 0.4
 BOLD, BOLD_BATCHES = 1.8, 2
 
 
-def posterior(
-    model: ValueModel,
-    starts: Floats,
-    anchor: Vectors,
-    geometry: Geometry,
-    config: LearningConfig,
-    rng: np.random.Generator,
-) -> Floats:
+def posterior(model: ValueModel, starts: Floats, context: SearchContext) -> Floats:
     """The point of greatest posterior mean, scattered: n candidates [n, d], each within max_dist of its start.
 
     The mean is linear, so on the shell that point is the weights' own direction, and in the ball the furthest
@@ -35,8 +26,8 @@ def posterior(
     """
     if not isinstance(model, BayesianModel):
         raise TypeError(f"posterior needs a BayesianModel, not {type(model).__name__}")
-    best = geometry.climb(starts, model.direction, config.max_dist or reach(config))
-    return geometry.limit(geometry.random_move(best, scatter(model.batches, config), rng), starts, config.max_dist)
+    best = context.geometry.climb(starts, model.direction, context.config.max_dist or context.reach)
+    return context.limit(context.random_move(best, scatter(model.batches, context.config)), starts)
 
 
 def scatter(batches: float, config: LearningConfig) -> float:

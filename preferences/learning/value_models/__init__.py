@@ -1,6 +1,6 @@
 """Value models by key: a new one is a file, a line here, and a row in the contract suite by itself."""
 
-from preferences.learning.value_models.base import CannotFit, Prediction, ValueModel
+from preferences.learning.value_models.base import Prediction, ValueModel
 from preferences.learning.value_models.bayesian import BayesianModel
 from preferences.learning.value_models.gaussian import GaussianModel
 from preferences.learning.value_models.ridge import RidgeModel
@@ -16,7 +16,6 @@ VALUE_MODELS: dict[str, type[ValueModel]] = {
 __all__ = [
     "VALUE_MODELS",
     "BayesianModel",
-    "CannotFit",
     "GaussianModel",
     "Prediction",
     "RidgeModel",

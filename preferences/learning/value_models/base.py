@@ -1,7 +1,8 @@
-"""What every value model does: learn from judgments, predict the value of new rows, be saved and loaded."""
+"""What every value model does: learn from judgments, predict the utility of new rows, be saved and loaded."""
 
 import io
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
 from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -9,14 +10,11 @@ import numpy as np
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Floats, Vectors
-
-
-class CannotFit(Exception):
-    """The ratings so far do not determine the model; the message is a sentence (no capital) for the user."""
+from preferences.learning.reasons import CannotFit, Lack
 
 
 class Prediction(NamedTuple):
-    """Of n rows: the expected value [n], more is better, and its standard deviation [n] as the model believes it.
+    """Of n rows: the expected utility [n], more is better, and its standard deviation [n] as the model believes it.
 
     A spread is NaN where the model has no notion of one.
     """
@@ -25,28 +23,32 @@ class Prediction(NamedTuple):
     spread: Floats
 
 
+@dataclass(frozen=True, eq=False)
 class ValueModel(ABC):
-    """A predictor of how much a picture will be liked, from its deviation z - anchor."""
+    """A fitted predictor of how much a picture will be liked, from its deviation z - anchor.
 
-    label: ClassVar[str]  # as a user reads it
+    `fit` and `load` are the only ways to one. Its fields, arrays and numbers, are the fitted state and the saved form.
+    """
+
+    label: ClassVar[str]  # its name, for people and in the saved form
     optimisers: ClassVar[tuple[str, ...]]  # keys of OPTIMISERS that turn this model into candidates, the best first
-    arrays: ClassVar[tuple[str, ...]]  # attributes that make up the fitted state
     version: ClassVar[int] = 1  # of the saved form
     starts_warm: ClassVar[bool] = False  # whether fit makes use of `previous`
 
+    @classmethod
     @abstractmethod
-    def fit(self, feedback: Feedback, config: LearningConfig, previous: Self | None = None) -> Self:
-        """Learn from judged rows; returns itself. `previous` is the last fit of the session, for a warm start.
+    def fit(cls, feedback: Feedback, config: LearningConfig, previous: Self | None = None) -> Self:
+        """Learn from judged rows. `previous` is the last fit of the session, for a warm start.
 
         Raises CannotFit when the judgments are too few or of one kind only.
         """
 
     @abstractmethod
     def predict(self, X: Vectors) -> Prediction:
-        """The value of X [n, d]. Raises ValueError if unfitted or misshapen."""
+        """The utility of X [n, d]. Raises ValueError for a wrong shape."""
 
-    def value(self, X: Vectors) -> Floats:
-        """The expected value alone [n], where the spread would cost more."""
+    def utility(self, X: Vectors) -> Floats:
+        """The expected utility alone [n], where the spread would cost more."""
         return self.predict(X).mean
 
     @property
@@ -59,45 +61,33 @@ class ValueModel(ABC):
         """Numbers to show about the fitted model."""
 
     def save(self) -> bytes:
-        """The fitted state as npz. Raises ValueError before fit."""
-        self.require_fitted()
+        """The fitted state as npz."""
         buffer = io.BytesIO()
-        state = {name: np.asarray(getattr(self, name)) for name in self.arrays}
+        state = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
         np.savez(buffer, version=np.asarray(self.version), label=np.asarray(self.label), **state)  # type: ignore[arg-type]
         return buffer.getvalue()
 
     @classmethod
     def load(cls, data: bytes) -> Self:
         """The model that `save` wrote. Raises ValueError for another model's or version's bytes."""
+        names = [field.name for field in fields(cls)]
         with np.load(io.BytesIO(data), allow_pickle=False) as state:
-            missing = {"version", "label", *cls.arrays} - set(state.files)
+            missing = {"version", "label", *names} - set(state.files)
             found = "unknown" if missing else f"{state['label']} version {state['version']}"
             if found != f"{cls.label} version {cls.version}":
                 raise ValueError(f"expected a saved {cls.label} version {cls.version}, found {found}")
-            model = cls()
-            for name in cls.arrays:
-                setattr(model, name, state[name] if state[name].ndim else float(state[name]))
-        return model
-
-    def require_fitted(self) -> None:
-        """Raises ValueError unless the model was fitted or loaded."""
-        if not all(hasattr(self, name) for name in self.arrays):
-            raise ValueError(f"the {self.label} model is not fitted yet")
+            return cls(**{name: state[name] if state[name].ndim else float(state[name]) for name in names})
 
 
-def counted(number: int) -> str:
-    """'there are none so far', 'there is 1 so far', 'there are 3 so far'."""
-    return f"there {'is' if number == 1 else 'are'} {number or 'none'} so far"
-
-
-def require_both(feedback: Feedback, label: str) -> None:
+def require_both(feedback: Feedback) -> None:
     """Raises CannotFit unless some rows are rather good and some rather bad."""
-    if not feedback.good.any() or not feedback.bad.any():
-        missing = "bad" if feedback.good.any() else "good"
-        raise CannotFit(f"the {label} model needs good and bad pictures, there is no {missing} one so far.")
+    if not feedback.good.any():
+        raise CannotFit(Lack.GOOD_BESIDE_BAD)
+    if not feedback.bad.any():
+        raise CannotFit(Lack.BAD_BESIDE_GOOD)
 
 
-def linear_value(X: Vectors, weights: Floats) -> Floats:
+def linear_utility(X: Vectors, weights: Floats) -> Floats:
     """X [n, d] times weights [d], in X's own precision: to widen many rows costs more than the product."""
     X = np.asarray(X)
     if X.ndim != 2 or X.shape[1] != len(weights):

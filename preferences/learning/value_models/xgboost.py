@@ -1,5 +1,7 @@
 """Boosted trees that tell good pictures from bad ones."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -17,7 +19,7 @@ MOST_TREES = 1000  # a warm start adds to the trees that there are; beyond this 
 
 def classes(feedback: Feedback) -> tuple[Vectors, NDArray[np.bool_]]:
     """The rated rows [n, d], and which of them are good [n]. Raises CannotFit unless some are and some are not."""
-    require_both(feedback, "XGBoost")
+    require_both(feedback)
     rated = feedback.good | feedback.bad
     return feedback.X[rated], feedback.good[rated]
 
@@ -47,13 +49,12 @@ def train(
     )
 
 
+@dataclass(frozen=True, eq=False)
 class XGBoostModel(ValueModel):
     """Gradient-boosted trees, logistic loss (Chen & Guestrin 2016); comparisons count as ratings of their rows."""
 
     label: ClassVar[str] = "XGBoost"
     optimisers: ClassVar[tuple[str, ...]] = ("hill", "line", "spsa")
-    arrays: ClassVar[tuple[str, ...]] = ("booster", "slope", "dimension", "trees", "trained_rows")
-
     starts_warm: ClassVar[bool] = True
 
     booster: NDArray[np.uint8]  # in XGBoost's own binary JSON
@@ -62,42 +63,36 @@ class XGBoostModel(ValueModel):
     trees: float
     trained_rows: float
 
-    def fit(self, feedback: Feedback, config: LearningConfig, previous: Self | None = None) -> Self:
+    @classmethod
+    def fit(cls, feedback: Feedback, config: LearningConfig, previous: Self | None = None) -> Self:
         X, good = classes(feedback)
         start = None
         fits = previous is not None and previous.dimension == X.shape[1]
         if previous is not None and fits and previous.trees + config.xgboost_trees <= MOST_TREES:
             start = previous.model
-        self.model = train(X, good, config, start)
-        self.booster = np.frombuffer(bytes(self.model.save_raw("ubj")), dtype=np.uint8)
-        self.slope = RidgeModel().fit(feedback, config).weights
-        self.dimension, self.trained_rows = float(X.shape[1]), float(len(X))
-        self.trees = float(self.model.num_boosted_rounds())
-        return self
+        trained = train(X, good, config, start)
+        return cls(
+            booster=np.frombuffer(bytes(trained.save_raw("ubj")), dtype=np.uint8),
+            slope=RidgeModel.fit(feedback, config).weights,
+            dimension=float(X.shape[1]),
+            trees=float(trained.num_boosted_rounds()),
+            trained_rows=float(len(X)),
+        )
 
-    @property
+    @cached_property
     def model(self) -> xgboost.Booster:
-        """The trees; read from their saved form when this was loaded."""
-        if "_model" not in self.__dict__:
-            self._model = xgboost.Booster(model_file=bytearray(self.booster.tobytes()))
-        return self._model
-
-    @model.setter
-    def model(self, trained: xgboost.Booster) -> None:
-        self._model = trained
+        """The trees, read from their saved form."""
+        return xgboost.Booster(model_file=bytearray(self.booster.tobytes()))
 
     def predict(self, X: Vectors) -> Prediction:
         """The expected rating from -1 (bad) to 1 (good), and the spread of a rating with that mean."""
-        self.require_fitted()
         X = checked_rows(X, int(self.dimension), "X")
         chance = np.asarray(self.model.inplace_predict(X.astype(np.float32)), dtype=np.float64)
         return Prediction(2 * chance - 1, 2 * np.sqrt(chance * (1 - chance)))
 
     @property
     def direction(self) -> Floats:
-        self.require_fitted()
         return self.slope
 
     def metrics(self) -> dict[str, float]:
-        self.require_fitted()
         return {"trees": self.trees, "trained_rows": self.trained_rows}

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from preferences.learning.evidence import MANY, NO_PREFERENCE, NOTHING_LIKED, NOTHING_LIKED_LATELY, reason_to_widen
+from preferences.learning.evidence import MANY, reason_to_widen
 from preferences.learning.feedback import Choice, Feedback, Label, Stars, Tie
 from preferences.learning.geometry import Floats, Geometry
 from preferences.learning.layout import geometry_of
 from preferences.learning.propose import anchor_for, propose
+from preferences.learning.reasons import WhyWide
 from preferences.learning.value_models import VALUE_MODELS
 from tests.preferences.learning.simulated import config
 
@@ -21,15 +22,15 @@ SPACES = {
 }
 # “Both bad” of a pair is two labels.
 ALL_BAD = {
-    "labels": lambda row, moment: [Label(row + i, False, moment) for i in range(N)],
-    "stars": lambda row, moment: [Stars(row + i, 1 + i % 2, moment) for i in range(N)],
-    "one of them": lambda row, moment: [Label(row, False, moment)],
+    "labels": lambda row, number: [Label(row + i, False, number) for i in range(N)],
+    "stars": lambda row, number: [Stars(row + i, 1 + i % 2, number) for i in range(N)],
+    "one of them": lambda row, number: [Label(row, False, number)],
 }
 LIKED = {
-    "labels": lambda row, moment: [Label(row + i, i < 3, moment) for i in range(N)],
-    "stars": lambda row, moment: [Stars(row + i, 5 - i % 3, moment) for i in range(N)],
-    "a choice": lambda row, moment: [Choice(row, (row + 1, row + 2), moment)],
-    "middling ones": lambda row, moment: [Stars(row + i, 3 if i < 3 else 1, moment) for i in range(N)],
+    "labels": lambda row, number: [Label(row + i, i < 3, number) for i in range(N)],
+    "stars": lambda row, number: [Stars(row + i, 5 - i % 3, number) for i in range(N)],
+    "a choice": lambda row, number: [Choice(row, (row + 1, row + 2), number)],
+    "middling ones": lambda row, number: [Stars(row + i, 3 if i < 3 else 1, number) for i in range(N)],
 }
 
 
@@ -39,15 +40,15 @@ def spread(z: Floats, geometry: Geometry) -> float:
 
 
 def session(space: str, answers, **changes):
-    """The proposals of a session in which this is said of each batch."""
+    """The proposals of a session in which each batch is judged like this."""
     geometry, shape, lengths = SPACES[space]
     settings = config(start="avg_good", **(lengths | changes))
     anchor, rng = anchor_for("a lake", geometry), np.random.default_rng(3)
     X, judgments, proposals = np.zeros((0, D), np.float32), [], []
-    for moment, answer in enumerate([*answers, None]):
+    for number, answer in enumerate([*answers, None]):
         proposals.append(propose(Feedback(X, tuple(judgments), shape), anchor, geometry, settings, rng, N))
         if answer is not None:
-            judgments += answer(len(X), moment)
+            judgments += answer(len(X), number)
             X = np.concatenate([X, proposals[-1].vectors - anchor])
     return proposals
 
@@ -59,7 +60,7 @@ def test_all_bad_does_not_narrow(space, value_model, kind):
     geometry = SPACES[space][0]
     first, *later = session(space, [ALL_BAD[kind]] * 5, value_model=value_model)
     for proposal in later:
-        assert proposal.reason == NOTHING_LIKED
+        assert proposal.reason == WhyWide.NOTHING_LIKED
         assert spread(proposal.vectors, geometry) >= AS_WIDE * spread(first.vectors, geometry)
         assert (proposal.distances >= first.distances - 1e-3).all()
 
@@ -69,7 +70,12 @@ def test_all_bad_does_not_narrow(space, value_model, kind):
 def test_all_bad_lately_widens_again(space, value_model):
     geometry = SPACES[space][0]
     first, *later = session(space, [LIKED["labels"], *[ALL_BAD["labels"]] * 3], value_model=value_model)
-    assert [proposal.reason for proposal in later] == ["", "", NOTHING_LIKED_LATELY, NOTHING_LIKED_LATELY]
+    assert [proposal.reason for proposal in later] == [
+        None,
+        None,
+        WhyWide.NOTHING_LIKED_LATELY,
+        WhyWide.NOTHING_LIKED_LATELY,
+    ]
     assert spread(later[-1].vectors, geometry) >= AS_WIDE * spread(first.vectors, geometry)
     assert later[-1].scores is not None  # what was learned of the good ones is still there
 
@@ -78,7 +84,7 @@ def test_all_bad_lately_widens_again(space, value_model):
 def test_who_likes_something_is_followed(kind):
     first, *later = session("noise", [LIKED[kind]] * 3)
     geometry = SPACES["noise"][0]
-    assert {proposal.reason for proposal in later} == {""}
+    assert {proposal.reason for proposal in later} == {None}
     assert spread(later[-1].vectors, geometry) < 0.8 * spread(first.vectors, geometry)
 
 
@@ -105,9 +111,9 @@ def test_new_ones_keep_away_from_what_was_bad():
 def test_why_it_widens():
     X = np.zeros((40, 3), np.float32)
     bad = [Label(i, False, 1 + i // 8) for i in range(1, 1 + MANY)]
-    assert reason_to_widen(Feedback(X, ())) == ""
-    assert reason_to_widen(Feedback(X, (Tie(0, 1), Stars(2, 3)))) == NO_PREFERENCE
-    assert reason_to_widen(Feedback(X, (Tie(0, 1), Label(2, False)))) == NOTHING_LIKED
-    assert reason_to_widen(Feedback(X, (Label(0, True), *bad))) == NOTHING_LIKED_LATELY
-    assert reason_to_widen(Feedback(X, (Label(0, True), *bad[1:]))) == ""
-    assert reason_to_widen(Feedback(X, (Label(0, True, 9), *bad))) == ""
+    assert reason_to_widen(Feedback(X, ())) is None
+    assert reason_to_widen(Feedback(X, (Tie(0, 1), Stars(2, 3)))) == WhyWide.NO_PREFERENCE
+    assert reason_to_widen(Feedback(X, (Tie(0, 1), Label(2, False)))) == WhyWide.NOTHING_LIKED
+    assert reason_to_widen(Feedback(X, (Label(0, True), *bad))) == WhyWide.NOTHING_LIKED_LATELY
+    assert reason_to_widen(Feedback(X, (Label(0, True), *bad[1:]))) is None
+    assert reason_to_widen(Feedback(X, (Label(0, True, 9), *bad))) is None

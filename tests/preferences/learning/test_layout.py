@@ -73,15 +73,15 @@ def test_frequencies_count_half_waves_whatever_the_size():
 
 
 def test_weights_of_a_smooth_taste_need_few_ratings():
-    """Worth lies in the brightest side of noise of 1,024 numbers: 40 labels tell little to who does not expect that."""
+    """The brightest side of 1,024 numbers is liked: 40 labels tell little to who expects no such thing."""
     shape, rng = (4, 16, 16), np.random.default_rng(0)
     ramp = np.broadcast_to(np.linspace(-1, 1, 16), shape).ravel()
     X = rng.standard_normal((2000, 1024)).astype(np.float32)
     labels = tuple(Label(i, bool(X[i] @ ramp > 0)) for i in range(40))
 
     def known(shape):
-        model = BayesianModel().fit(Feedback(X[:40], labels, shape), config())
-        return np.corrcoef(model.value(X[40:]), X[40:] @ ramp)[0, 1]
+        model = BayesianModel.fit(Feedback(X[:40], labels, shape), config())
+        return np.corrcoef(model.utility(X[40:]), X[40:] @ ramp)[0, 1]
 
     assert known(shape) > 0.7
     assert known(None) < 0.3
@@ -90,7 +90,7 @@ def test_weights_of_a_smooth_taste_need_few_ratings():
 def test_a_smooth_model_knows_its_spread_and_is_saved_whole():
     shape = (2, 4, 6)
     X = normal(0, 12, shape).astype(np.float32)
-    model = BayesianModel().fit(Feedback(X, tuple(Label(i, i % 2 == 0) for i in range(12)), shape), config())
+    model = BayesianModel.fit(Feedback(X, tuple(Label(i, i % 2 == 0) for i in range(12)), shape), config())
     weighed = weigh(X, shape)
     prior = np.sqrt(model.scale * np.sum(X * weighed, axis=1))
     spread = model.predict(X).spread

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from preferences.learning.config import LearningConfig
+from preferences.learning.context import SearchContext
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Shell
 from preferences.learning.optimisers.posterior import posterior
@@ -20,8 +21,9 @@ def scatter(batches: int, config: LearningConfig) -> float:
     rng = np.random.default_rng(0)
     z = Shell(D).project(rng.standard_normal((8 * batches, D)))
     feedback = Feedback.of_labels(z, np.where(z[:, 0] > 0, 1, -1), np.repeat(np.arange(batches), 8))
-    model = BayesianModel().fit(feedback, config)
-    found = posterior(model, Shell(D).project(rng.standard_normal((6, D))), np.zeros(D), Shell(D), config, rng)
+    model = BayesianModel.fit(feedback, config)
+    starts = Shell(D).project(rng.standard_normal((6, D)))
+    found = posterior(model, starts, SearchContext(np.zeros(D), Shell(D), config, rng))
     return float(Shell(D).distance(found, Shell(D).project(model.direction[None])).mean())
 
 

@@ -1,16 +1,18 @@
-"""What holds for every method, whatever was said of whatever vectors."""
+"""What holds for every method, whatever was judged."""
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from preferences.learning.config import LearningConfig
+from preferences.learning.context import SearchContext
 from preferences.learning.feedback import Choice, Feedback, Judgment, Label, Stars, Tie
 from preferences.learning.geometry import Ball, Geometry, Shell
 from preferences.learning.layout import BandedShell
 from preferences.learning.propose import propose
 from preferences.learning.starts import STARTS
 from preferences.learning.value_models import VALUE_MODELS
+from preferences.sessions.learned_text import note
 
 METHODS = [(name, optimiser) for name, model in VALUE_MODELS.items() for optimiser in model.optimisers]
 
@@ -19,8 +21,8 @@ METHODS = [(name, optimiser) for name, model in VALUE_MODELS.items() for optimis
 def judgments(draw: st.DrawFn, rows: int) -> tuple[Judgment, ...]:
     """Any number of judgments of any kinds; each row may be judged often, or never, and not always alike."""
     row = st.integers(0, rows - 1)
-    moment = st.integers(0, 3)
-    kinds = [st.builds(Label, row, st.booleans(), moment), st.builds(Stars, row, st.integers(1, 5), moment)]
+    number = st.integers(0, 3)
+    kinds = [st.builds(Label, row, st.booleans(), number), st.builds(Stars, row, st.integers(1, 5), number)]
     if rows > 1:
         several = st.lists(row, min_size=2, max_size=rows, unique=True)
         kinds.append(several.map(lambda found: Choice(found[0], tuple(found[1:]))))
@@ -30,7 +32,7 @@ def judgments(draw: st.DrawFn, rows: int) -> tuple[Judgment, ...]:
 
 @st.composite
 def situations(draw: st.DrawFn) -> dict:
-    """Geometry, rows of any scale (constant numbers and duplicates among them), what was said, and the controls."""
+    """Geometry, rows of any scale (constant numbers and duplicates among them), the judgments, and the controls."""
     shape = draw(st.one_of(st.none(), st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(2, 4))))
     d = int(np.prod(shape)) if shape else draw(st.integers(2, 24))
     rows = draw(st.integers(1, 8))
@@ -70,7 +72,7 @@ def test_candidates_are_sound(situation: dict, seed: int, n: int) -> None:
     found = propose(rng=np.random.default_rng(seed), n=n, **situation)
     assert found.vectors.shape == (n, geometry.dimension)
     assert np.isfinite(found.vectors).all()
-    assert found.note.endswith(".")
+    assert note(found.learned).endswith(".")
     assert all(np.isfinite(value) for value in found.metrics.values())
     if found.scores is not None:
         assert np.isfinite(found.scores).all()
@@ -79,9 +81,11 @@ def test_candidates_are_sound(situation: dict, seed: int, n: int) -> None:
     again = propose(rng=np.random.default_rng(seed), n=n, **situation)
     np.testing.assert_array_equal(again.vectors, found.vectors)
 
-    if config.max_dist and not found.explored and not found.reason:  # else it looks as far as a first batch, or further
+    if (
+        config.max_dist and found.model is not None and not found.reason
+    ):  # else it looks as far as a first batch, or further
         start = config.start if config.start in ("random", "prompt") or feedback.good.any() else "random"
         rng = np.random.default_rng(seed)
-        starts = STARTS[start](feedback.X[feedback.good], anchor, geometry, config, rng, n)
+        starts = STARTS[start](feedback.X[feedback.good], SearchContext(anchor, geometry, config, rng), n)
         rounding = 2e-2 + 1e-6 * float(np.linalg.norm(found.vectors, axis=1).max())  # they are float32
         assert (geometry.distance(found.vectors, starts) <= config.max_dist + rounding).all()

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from preferences.learning.config import LearningConfig
+from preferences.learning.context import SearchContext
 from preferences.learning.feedback import Feedback
 from preferences.learning.geometry import Ball, Shell
 from preferences.learning.propose import anchor_for, propose
 from preferences.learning.starts import NEEDS_GOOD, STARTS
 from preferences.learning.value_models import VALUE_MODELS
+from preferences.sessions.learned_text import note
 from tests.preferences.learning.simulated import UTILITIES, config, last_batch, shell_rows
 
 D = 256
@@ -27,7 +29,7 @@ def test_candidates_are_in_the_space_and_within_max_dist_of_their_start(value_mo
     X, y, anchor = shell_rows(20, D)
     settings = config(value_model=value_model, start=start, max_dist=30)
     found = propose(Feedback.of_labels(X, y), anchor, Shell(D), settings, rng(), 16)
-    starts = STARTS[start](X[y > 0], anchor, Shell(D), settings, rng(), 16)
+    starts = STARTS[start](X[y > 0], SearchContext(anchor, Shell(D), settings, rng()), 16)
     assert found.vectors.shape == (16, D)
     assert found.vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), np.sqrt(D), rtol=1e-5)
@@ -68,7 +70,7 @@ def test_five_rounds_of_eight_follow_the_ratings(value_model, utility):
         random = hidden(Shell(D).project(np.random.default_rng(seed).standard_normal((200, D))))
         gains.append(last - random.mean())
         deviations.append(random.std())
-        assert not proposal.explored
+        assert proposal.model is not None
         assert abs(first - random.mean()) < 2 * random.std()
     assert np.mean(gains) > np.mean(deviations)
 
@@ -92,12 +94,11 @@ def test_without_ratings_it_explores_and_says_why(value_model, start):
     anchor = anchor_for("a lake", Shell(D))
     settings = config(value_model=value_model, start=start)
     found = propose(NOTHING, anchor, Shell(D), settings, rng(), 4)
-    assert found.explored
     assert found.scores is None
     assert found.model is None
-    assert found.note.startswith(f"Exploring: the {VALUE_MODELS[value_model].label} model needs")
-    assert found.note.endswith(".")
-    assert ("the start is Random" in found.note) == (start in NEEDS_GOOD)
+    assert note(found.learned).startswith(f"Exploring: the {VALUE_MODELS[value_model].label} model needs")
+    assert note(found.learned).endswith(".")
+    assert ("the start is Random" in note(found.learned)) == (start in NEEDS_GOOD)
     if start != "prompt":
         np.testing.assert_allclose(found.distances, 90, atol=1e-4)
 
@@ -105,26 +106,26 @@ def test_without_ratings_it_explores_and_says_why(value_model, start):
 def test_one_good_picture_is_too_few_for_the_gaussian():
     X, y, anchor = shell_rows(2, D)
     found = propose(Feedback.of_labels(X, y), anchor, Shell(D), config(value_model="gaussian"), rng(), 4)
-    assert found.note == "Exploring: the Gaussian model needs 2 good pictures, there is 1 so far."
+    assert note(found.learned) == "Exploring: the Gaussian model needs 2 good pictures, there is 1 so far."
 
 
 @every_model
 def test_a_fitted_model_is_told_with_its_numbers(value_model):
     X, y, anchor = shell_rows(7, D)
     found = propose(Feedback.of_labels(X, y), anchor, Shell(D), config(value_model=value_model), rng(), 4)
-    assert found.note == f"The {found.model.label} model learned from 4 good and 3 bad pictures."
+    assert note(found.learned) == f"The {found.model.label} model learned from 4 good and 3 bad pictures."
     assert (found.metrics["rows"], found.metrics["good"], found.metrics["bad"]) == (7, 4, 3)
     assert found.metrics["seconds_fit"] >= 0
-    np.testing.assert_allclose(found.scores, found.model.value(found.vectors - anchor), atol=1e-4)
+    np.testing.assert_allclose(found.scores, found.model.utility(found.vectors - anchor), atol=1e-4)
 
 
 def test_ridge_candidates_climb_evenly_spread_shares_of_max_dist():
     X, y, anchor = shell_rows(20, D)
     settings = config(value_model="ridge", max_dist=40, start="avg_good")
     found = propose(Feedback.of_labels(X, y), anchor, Shell(D), settings, rng(), 4)
-    starts = STARTS["avg_good"](X[y > 0], anchor, Shell(D), settings, rng(), 4)
+    starts = STARTS["avg_good"](X[y > 0], SearchContext(anchor, Shell(D), settings, rng()), 4)
     np.testing.assert_allclose(Shell(D).distance(found.vectors, starts), [10, 20, 30, 40], atol=1e-3)
-    assert (found.scores > found.model.value(starts - anchor)).all()
+    assert (found.scores > found.model.utility(starts - anchor)).all()
 
 
 def test_momentum_is_what_spsa_keeps_of_its_direction():

@@ -7,8 +7,9 @@ import pytest
 
 from preferences.learning.config import LearningConfig
 from preferences.learning.feedback import Feedback
+from preferences.learning.reasons import CannotFit
 from preferences.learning.search import SPACE, later_loss, next_trial
-from preferences.learning.value_models import CannotFit
+from preferences.sessions.learned_text import no_search
 
 CONFIG = LearningConfig(step_size=1, max_dist=45, start_radius=90)
 
@@ -66,8 +67,8 @@ def test_settings_from_outside_of_what_is_searched_are_tried_too():
 def test_fitted_to_earlier_batches_only():
     """With the ratings of the last batches turned round, the loss must rise: they are what is foretold."""
     feedback = ratings()
-    turned = np.where(feedback.moments >= 4, -feedback.values, feedback.values)
-    other = Feedback.of_labels(feedback.X, turned, feedback.moments)
+    turned = np.where(feedback.batch_numbers >= 4, -feedback.ratings, feedback.ratings)
+    other = Feedback.of_labels(feedback.X, turned, feedback.batch_numbers)
     assert later_loss(other, CONFIG) > later_loss(feedback, CONFIG) + 0.3
 
 
@@ -81,5 +82,6 @@ def test_fitted_to_earlier_batches_only():
 )
 def test_too_little_to_go_by(rows, y, message):
     X = np.random.default_rng(0).standard_normal((rows, 3)).astype(np.float32)
-    with pytest.raises(CannotFit, match=message):
+    with pytest.raises(CannotFit) as found:
         next_trial(Feedback.of_labels(X, np.array(y)), CONFIG, [], 1)
+    assert message in no_search(found.value.shortage)

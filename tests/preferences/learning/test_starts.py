@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from preferences.learning.context import SearchContext
 from preferences.learning.geometry import Ball, Shell
 from preferences.learning.starts import NEEDS_GOOD, STARTS
 from tests.preferences.learning.simulated import config, shell_rows
@@ -22,7 +23,7 @@ def anchor():
 
 def start(key, goods, anchor, geometry=None, n=200, **settings):
     geometry = geometry or Ball(D, cap=0)
-    return STARTS[key](goods, anchor, geometry, config(**settings), np.random.default_rng(7), n)
+    return STARTS[key](goods, SearchContext(anchor, geometry, config(**settings), np.random.default_rng(7)), n)
 
 
 def test_random_lies_at_the_start_radius(goods, anchor):

@@ -1,0 +1,133 @@
+"""What the learner reads of what was said: judged vectors, features of the pictures, judgments."""
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from django.db.models import Q
+
+from preferences.feedback.models import RatedPicture, Rating
+from preferences.learning.feedback import Choice, Judgment, Label, Stars, Tie
+from preferences.library.models import Descriptor, Embedding, Picture
+
+
+@dataclass(frozen=True)
+class Said:
+    """One rating: its id and kind, the rows that it is about, best first, and their values; the number of the batch."""
+
+    rating: int
+    kind: str
+    rows: tuple[int, ...]
+    values: tuple[float, ...]
+    batch_number: int
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """X: float32 [rows, d], judged vectors, not yet relative to the anchor; and what was said of them.
+
+    pictures: the id of each row's.
+    """
+
+    X: npt.NDArray[np.float32]
+    said: tuple[Said, ...]
+    pictures: tuple[int, ...]
+
+    @property
+    def judgments(self) -> tuple[Judgment, ...]:
+        """All of it as the learner hears it."""
+        return tuple(judgment for said in self.said for judgment in judgments(said))
+
+    @property
+    def ratings(self) -> frozenset[int]:
+        """The ids of the ratings that stand: not taken back, and not followed by another word on the same picture."""
+        return frozenset(said.rating for said in self.said)
+
+
+def training_set(
+    session_id: uuid.UUID, dimension: int, since: datetime | None = None, at: datetime | None = None
+) -> TrainingSet:
+    """All that was said in a session and not taken back.
+
+    Of what was said of one picture by itself it is the last word.
+
+    dimension: of X where nothing was said. since: only what was said later. at: as it was at that moment.
+    """
+    stands = Q(rating__undone_at__isnull=True)
+    if at is not None:
+        stands = Q(rating__answered_at__lte=at) & (stands | Q(rating__undone_at__gt=at))
+    said = RatedPicture.objects.filter(stands, rating__session=session_id)
+    said = said.exclude(rating__kind=Rating.Kind.SKIP)
+    if since is not None:
+        said = said.filter(rating__answered_at__gt=since)
+    items = said.order_by("rating_id", "-value", "pk").values_list(
+        "rating_id", "rating__kind", "picture_id", "value", "picture__candidate__batch__number"
+    )
+    steered = Picture.objects.filter(pk__in=said.values("picture"), vector__isnull=False).order_by("pk")
+    vectors: dict[int, Any] = dict(steered.values_list("pk", "vector"))
+    row = {pk: number for number, pk in enumerate(vectors)}
+    last: dict[int, Said] = {}
+    choices: dict[int, Said] = {}
+    for rating, kind, picture, value, number in items:
+        if picture not in row:
+            continue
+        if kind in Rating.OF_ONE_PICTURE:
+            last[picture] = Said(rating, kind, (row[picture],), (value,), number)
+        else:
+            before = choices.get(rating, Said(rating, kind, (), (), number))
+            choices[rating] = Said(rating, kind, (*before.rows, row[picture]), (*before.values, value), number)
+    X = np.stack(list(vectors.values())) if vectors else np.empty((0, dimension), np.float32)
+    return TrainingSet(X.astype(np.float32), (*last.values(), *choices.values()), tuple(vectors))
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Judged pictures with features: vectors [rows, d], features [rows, k] by encoder, and their judgments."""
+
+    X: npt.NDArray[np.float32]
+    features: dict[str, npt.NDArray[np.float32]]
+    judgments: tuple[Judgment, ...]
+
+
+def feature_set(known: TrainingSet) -> FeatureSet:
+    """The rows of `known` that have the features of every encoder of which any of them has some.
+
+    Those of one can be missing of some: of what was drawn while the image encoder could not be loaded.
+    """
+    features: dict[str, dict[int, npt.NDArray[np.float32]]] = {}
+    embeddings = Embedding.objects.filter(picture__in=known.pictures).order_by("encoder")
+    descriptors = Descriptor.objects.filter(picture__in=known.pictures).order_by("name")
+    for encoder, pk, vector in chain(
+        embeddings.values_list("encoder", "picture", "vector"), descriptors.values_list("name", "picture", "vector")
+    ):
+        features.setdefault(encoder, {})[pk] = vector
+    everywhere = set.intersection(*(set(found) for found in features.values())) if features else set()
+    rows = [row for row, pk in enumerate(known.pictures) if pk in everywhere]
+    row = {number: new for new, number in enumerate(rows)}
+    said = [replace(one, rows=tuple(row[n] for n in one.rows)) for one in known.said if row.keys() >= set(one.rows)]
+    return FeatureSet(
+        known.X[rows],
+        {
+            encoder: np.stack([found[known.pictures[row]] for row in rows])
+            for encoder, found in sorted(features.items())
+            if rows
+        },
+        tuple(judgment for one in said for judgment in judgments(one)),
+    )
+
+
+def judgments(said: Said) -> list[Judgment]:
+    """What a rating is to the learner; a choice of one among one is nothing."""
+    first, *others = said.rows
+    best, number = said.values[0], said.batch_number
+    if said.kind == Rating.Kind.STARS:
+        return [Stars(first, round(3 + 2 * best), number)]
+    if said.kind == Rating.Kind.GOOD_BAD or best < 0:  # or two that are both bad
+        return [Label(row, best > 0, number) for row in said.rows]
+    if not others:
+        return []
+    return [Tie(first, others[0], number) if best == 0 else Choice(first, tuple(others), number)]

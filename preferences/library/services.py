@@ -1,0 +1,120 @@
+"""Pictures come and go: their rows, what is seen in them, and their files."""
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import transaction
+
+from generation.descriptors import NAMES
+from generation.errors import NotSaved
+from preferences.library.models import Descriptor, Embedding, Picture
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a picture consists of, as bytes: PNG and WebP."""
+
+    image: bytes
+    thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class Written:
+    """The same on disk, by name."""
+
+    image: str
+    thumbnail: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class New:
+    """A picture to keep: its files, the columns that say what drew it, and its features [k] by encoder or descriptor.
+
+    picture: the one whose place it takes, if it was drawn again.
+    """
+
+    files: Written
+    about: Mapping[str, Any]
+    features: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    picture: Picture | None = None
+
+
+def write(stem: str, files: Files) -> Written:
+    """Write the files under a name that nobody else uses, before any row is locked: a slow disk delays no person.
+
+    Raises NotSaved: a disk that is full, a folder that may not be written, or something else in the file's place.
+    """
+    image, thumbnail = f"{stem}.png", f"{stem}.webp"
+    write_file(image, files.image)
+    write_file(thumbnail, files.thumbnail)
+    return Written(image, thumbnail, hashlib.sha256(files.image).hexdigest())
+
+
+def write_file(name: str, data: bytes) -> None:
+    """Raises NotSaved."""
+    try:
+        default_storage.save(name, ContentFile(data))
+    except OSError as error:
+        raise NotSaved(
+            f"The pictures could not be saved ({default_storage.path(name)}: {error.strerror or error}): mend that, "
+            "and try again."
+        ) from error
+
+
+def add(new: Iterable[New]) -> list[Picture]:
+    """Keep pictures; one that takes the place of another keeps its row, so that what was said of it stands.
+
+    Call it in a transaction. The files of what was replaced go when it commits.
+    """
+    pictures, embeddings, descriptors = [], [], []
+    for one in new:
+        values = {**one.about, "image": one.files.image, "thumbnail": one.files.thumbnail, "sha256": one.files.sha256}
+        picture = one.picture or Picture()
+        old = {picture.image.name, picture.thumbnail.name} - {one.files.image, one.files.thumbnail, "", None}
+        if old:
+            transaction.on_commit(partial(delete_files, sorted(str(name) for name in old)), robust=True)
+        for name, value in values.items():
+            setattr(picture, name, value)
+        picture.save()
+        pictures.append(picture)
+        for name, vector in one.features.items():
+            if name in NAMES:
+                descriptors.append(Descriptor(picture=picture, name=name, vector=vector))
+            else:
+                embeddings.append(Embedding(picture=picture, encoder=name, vector=vector))
+    Embedding.objects.bulk_create(
+        embeddings, update_conflicts=True, unique_fields=["picture", "encoder"], update_fields=["vector"]
+    )
+    Descriptor.objects.bulk_create(
+        descriptors, update_conflicts=True, unique_fields=["picture", "name"], update_fields=["vector"]
+    )
+    return pictures
+
+
+def delete_files(names: Iterable[str]) -> None:
+    """What is missing is gone already."""
+    for name in names:
+        try:
+            default_storage.delete(name)
+        except OSError as error:
+            log.warning("%s could not be deleted: %s", name, error)
+
+
+def delete_folder(folder: str) -> None:
+    """A folder of pictures, with all that is in it."""
+    names: set[str] = set()
+    with suppress(FileNotFoundError):
+        names = {f"{folder}/{name}" for name in default_storage.listdir(folder)[1]}
+    delete_files([*sorted(names), folder])

@@ -1,0 +1,183 @@
+"""A batch with what its page needs around it."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Exists, OuterRef, Subquery
+from django.utils import timezone
+
+from generation.progress import Progress
+from preferences.feedback.models import Rating
+from preferences.feedback.selectors import PLACED, last_word
+from preferences.jobs.models import Worker
+from preferences.jobs.selectors import WORKER_SILENCE
+from preferences.pages.presenters import MISSING, Tile
+from preferences.sessions.models import Batch, Candidate, OptimizerState, Session
+
+
+@dataclass
+class BatchView:
+    """A batch with what the page needs around it."""
+
+    batch: Batch
+    tiles: list[Tile]
+    worker_state: str  # "offline", or the state of the worker heard of last
+    worker_error: str
+    load: Progress | None  # how far the model of this batch has come, where a worker loads it now
+    learned: OptimizerState | None  # note and metrics of the session's last proposal
+    newest: int  # number of the session's newest batch
+    read_at: datetime  # it shows all that was saved before
+
+    @property
+    def is_newest(self) -> bool:
+        return self.batch.number == self.newest
+
+    @property
+    def session(self) -> Session:
+        return self.batch.session
+
+    @cached_property
+    def drawn(self) -> int:
+        return self._count(Candidate.State.READY)
+
+    @cached_property
+    def failed(self) -> int:
+        return self._count(Candidate.State.FAILED)
+
+    @cached_property
+    def missing(self) -> int:
+        return self._count(MISSING)
+
+    def _count(self, state: str) -> int:
+        return sum(tile.state == state for tile in self.tiles)
+
+    @property
+    def can_be_retried(self) -> bool:
+        return not self.batch.is_active and (self.failed > 0 or self.batch.has_ended_early)
+
+    @property
+    def total(self) -> int:
+        return len(self.tiles)
+
+    @cached_property
+    def rated(self) -> int:
+        return sum(bool(tile.rating or tile.place) for tile in self.tiles)
+
+    @property
+    def is_worker_offline(self) -> bool:
+        return self.worker_state == "offline"
+
+    @property
+    def seconds_left(self) -> int | None:
+        """An estimate from the pictures drawn so far; None before the first two forward passes.
+
+        Those that were there before the batch was asked for again say nothing of it: a person looked at them first.
+        """
+        moments = (tile.candidate.drawn_at for tile in self.tiles)
+        times = sorted(moment for moment in moments if moment is not None and moment > self.batch.job.enqueued_at)
+        left = self._count(Candidate.State.PENDING)
+        if not self.batch.is_active or len(times) < 2 or times[0] == times[-1] or not left:
+            return None
+        later = [moment for moment in times if moment > times[0]]
+        return round((times[-1] - times[0]).total_seconds() / len(later) * left)
+
+    @property
+    def cursor(self) -> str:
+        """The moment of the last tile shown: the next poll asks for what came after it."""
+        times = [tile.candidate.drawn_at for tile in self.tiles if tile.candidate.drawn_at is not None]
+        return max(times).isoformat() if times else ""
+
+    @property
+    def previewed(self) -> list[Tile]:
+        """Those that show what they are going to be."""
+        return [t for t in self.tiles if t.candidate.preview and t.candidate.state == Candidate.State.PENDING]
+
+    def drawn_after(self, moment: datetime | None) -> list[Tile]:
+        shown = (tile for tile in self.tiles if tile.candidate.drawn_at is not None)
+        return [t for t in shown if moment is None or t.candidate.drawn_at > moment]  # type: ignore[operator]
+
+
+def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, number: int | None = None) -> BatchView:
+    """A batch, or the newest, with its tiles: two queries, whatever the size of the batch.
+
+    Raises Batch.DoesNotExist, for another's batch as well.
+    """
+    read_at = timezone.now()
+    worker = Worker.objects.order_by("-seen_at")
+    same = Batch.objects.filter(session=OuterRef("session"), revealed_at__isnull=False).order_by("-number")
+    # Of the newest batch that has one, so that none is read of all that went before.
+    that_learned = Batch.objects.filter(
+        Exists(OptimizerState.objects.filter(batch=OuterRef("pk"))), session=OuterRef(OuterRef("session"))
+    ).order_by("-number")
+    learned = OptimizerState.objects.filter(batch=Subquery(that_learned.values("pk")[:1])).order_by("-id")
+    rows = (
+        Batch.objects.visible_to(user)
+        .filter(session_id=session_id, revealed_at__isnull=False)
+        .select_related("session", "job")
+        .annotate(
+            worker_seen=Subquery(worker.values("seen_at")[:1]),
+            worker_state=Subquery(worker.values("state")[:1]),
+            worker_error=Subquery(worker.values("error")[:1]),
+            worker_progress=Subquery(worker.values("progress")[:1]),
+            learned_note=Subquery(learned.values("note")[:1]),
+            learned_metrics=Subquery(learned.values("metrics")[:1]),
+            learned_reason=Subquery(learned.values("reason")[:1]),
+            learned_at=Subquery(learned.values("created_at")[:1]),
+            newest=Subquery(same.values("number")[:1]),
+        )
+    )
+    batch = rows.order_by("number").last() if number is None else rows.get(number=number)
+    if batch is None:
+        raise Batch.DoesNotExist
+    heard = batch.worker_seen is not None and timezone.now() - batch.worker_seen < WORKER_SILENCE
+    return BatchView(
+        batch=batch,
+        tiles=_tiles(batch, batch.session.asking),
+        worker_state=batch.worker_state if heard else "offline",
+        worker_error=batch.worker_error or "" if heard else "",
+        load=_loading(batch.worker_progress, batch) if heard else None,
+        learned=None
+        if batch.learned_note is None
+        else OptimizerState(
+            note=batch.learned_note,
+            metrics=batch.learned_metrics,
+            reason=batch.learned_reason,
+            created_at=batch.learned_at,
+        ),
+        newest=batch.newest,
+        read_at=read_at,
+    )
+
+
+def _loading(progress: dict[str, Any] | None, batch: Batch) -> Progress | None:
+    """What a worker reports, if it is the batch's own model and still to come."""
+    is_waited_for = batch.is_active and batch.phase in (Batch.Phase.QUEUED, Batch.Phase.LOADING)
+    if not progress or not is_waited_for or progress["model"] != batch.session.model:
+        return None
+    return Progress(**progress)
+
+
+def _tiles(batch: Batch, asking: str) -> list[Tile]:
+    rows = (
+        batch.newest_attempts()
+        .select_related("picture")
+        .defer("proposed", "picture__vector")
+        .annotate(said=last_word(), kind=last_word("rating__kind"), placed=last_word("rating_id", PLACED))
+        .order_by("slot")
+    )
+    words = {said: word for word, said in Rating.WORDS.items()}
+    order = sorted(row.placed for row in rows if row.placed is not None)
+    return [
+        Tile(
+            row,
+            words.get((row.kind, row.said), ""),
+            uuid.uuid4(),
+            asking,
+            0 if row.placed is None else 1 + order.index(row.placed),
+        )
+        for row in rows
+    ]
