@@ -17,7 +17,8 @@ from ipo_site.wsgi import application
 EXAMPLES = int(os.environ.get("IPO_FUZZ_EXAMPLES", "20"))  # of each route, well-formed and ill-formed
 
 
-def test_whatever_is_sent_it_never_fails_by_itself(tiny_model, monkeypatch, settings):
+def test_whatever_is_sent_it_never_fails_by_itself(tiny_model, monkeypatch, settings, db):
+    """The service has no use for the database; Django looks after connections that earlier tests have left open."""
     monkeypatch.setattr(routes, "service", Service())
     settings.ROOT_URLCONF, settings.MIDDLEWARE, settings.IPO_GENERATION_TOKEN = "generation.server.urls", [], ""
     answers: Counter[tuple[str, int]] = Counter()

@@ -6,9 +6,9 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && ["progress", "search"].includes(event.target.id)) event.preventDefault();
 });
 
-// Nor is anything replaced of which a button is held down: it would not be clicked. The next poll does it.
+// Nor is a search rendered anew while its button is held down: it would not be clicked. The next poll does it.
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  if (detail.target.matches("#progress, #search") && detail.target.querySelector(":active")) detail.shouldSwap = false;
+  if (detail.target.id === "search" && detail.target.querySelector(":active")) detail.shouldSwap = false;
 });
 
 // What a search has found goes into its boxes.
