@@ -4,13 +4,13 @@ from typing import Any
 
 from django import forms
 
-from preferences.feedback.models import Rating
+from preferences.feedback.kinds import ANSWERS, WORDS
 
 LARGEST_ID = 2**63 - 1  # that the database can look for
 
 
 class RatingForm(forms.Form):
-    value = forms.ChoiceField(choices=[(word, word) for word in (*Rating.WORDS, "none")])
+    value = forms.ChoiceField(choices=[(word, word) for word in (*WORDS, "none")])
     form_token = forms.UUIDField()
     page = forms.UUIDField(required=False)
     turn = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)
@@ -22,7 +22,7 @@ class RatingForm(forms.Form):
 class CompareForm(forms.Form):
     first = forms.IntegerField(min_value=0, max_value=LARGEST_ID)
     second = forms.IntegerField(min_value=0, max_value=LARGEST_ID)
-    answer = forms.ChoiceField(choices=[(answer, answer) for answer in Rating.ANSWERS])
+    answer = forms.ChoiceField(choices=[(answer, answer) for answer in ANSWERS])
     form_token = forms.UUIDField()
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from preferences.feedback.models import RatedPicture, Rating
+from preferences.feedback.kinds import Pairs
+from preferences.feedback.models import RatedPicture
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,12 @@ def compared(pictures: Sequence[int]) -> Comparing:
     After a tie the first goes on; after “both bad” and a skipped pair neither does.
     """
     items = RatedPicture.objects.filter(
-        rating__kind__in=Rating.OF_TWO_PICTURES, rating__undone_at__isnull=True, picture__in=pictures
+        rating__kind__in=Pairs.events, rating__undone_at__isnull=True, picture__in=pictures
     )
     answers: dict[int, dict[int, float]] = {}
     rows = items.order_by("rating_id").values_list("rating_id", "rating__kind", "picture_id", "value")
     for rating, kind, picture, value in rows:
-        answers.setdefault(rating, {})[picture] = -1.0 if kind == Rating.Kind.SKIP else value
+        answers.setdefault(rating, {})[picture] = -1.0 if kind in Pairs.unheard else value
     by_pair = {frozenset(said): said for said in answers.values()}
     left = list(pictures)
     answered, most = len(by_pair), len(left) - 1  # each answer leaves one picture less, or two

@@ -1,16 +1,26 @@
 """What was said of pictures, and not taken back. Parts of queries over rows that have a `picture`."""
 
 from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import OuterRef, Q, Subquery
 
-from preferences.feedback.models import RatedPicture, Rating
+from preferences.feedback.kinds import KINDS, Kind
+from preferences.feedback.models import RatedPicture
 
-# What was said of a picture itself, and not of another that was chosen beside it.
-OF_ITSELF = Q(rating__kind__in=Rating.OF_ONE_PICTURE) | Q(rating__kind=Rating.Kind.BEST, value__gt=0)
-PLACED = Q(rating__kind=Rating.Kind.RANK, value__gt=0)
-RATED = OF_ITSELF | PLACED | Q(rating__kind=Rating.Kind.PAIR)
+
+def in_kind(kind: Kind) -> Q:
+    """What is said of a picture itself in this way of asking, and not of another that was chosen beside it."""
+    words = Q(rating__kind__in=[event for event in kind.events if event not in kind.unheard])
+    return words & Q(value__gt=0) if kind.is_choice else words
+
+
+# Of the first a picture has one word at a time; what stands beside other words comes on top.
+OF_ITSELF = reduce(or_, (in_kind(kind) for kind in KINDS.values() if not kind.page and not kind.stands_beside))
+ON_TILES = reduce(or_, (in_kind(kind) for kind in KINDS.values() if not kind.page))
+RATED = reduce(or_, map(in_kind, KINDS.values()))
 
 
 def said(of: Q) -> Any:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from preferences.feedback.kinds import KIND_OF, OfTwo
 from preferences.feedback.models import RatedPicture, Rating
+from preferences.feedback.selectors import ON_TILES
 
-GOOD, BAD = 1.0, -1.0
+OF_TWO = [event for event, kind in KIND_OF.items() if isinstance(kind, OfTwo)]
 
 
 @dataclass(frozen=True)
@@ -69,21 +71,27 @@ def choices(kind: str, pictures: Iterable[int]) -> QuerySet[RatedPicture]:
     )
 
 
-def of_picture(picture: int) -> QuerySet[Rating]:
-    """What was said of a picture and stands; of others beside which it was left, what was said stays theirs."""
-    of_it = Q(kind__in=Rating.OF_ONE_PICTURE) | Q(kind__in=Rating.OF_ONE_AMONG_OTHERS, items__value__gt=0)
-    return Rating.objects.filter(of_it, items__picture=picture, undone_at__isnull=True)
+def take_back(picture: int) -> None:
+    """Take back what was said of a picture (id) itself; of others that were chosen, what was said stays theirs."""
+    items = RatedPicture.objects.filter(ON_TILES, picture=picture, rating__undone_at__isnull=True)
+    said = Rating.objects.filter(items__in=items)
+    standing = list(said.prefetch_related("items"))
+    undo(said)
+    for rating in standing:
+        rest = KIND_OF[rating.kind].without(picture, {item.picture_id: item.value for item in rating.items.all()})
+        if rest is not None:
+            add_one(Asked(rating.owner_id, rating.session_id, rating.shown_at), rating.kind, rest, uuid.uuid4())
 
 
 def of_pair(first: int, second: int) -> QuerySet[Rating]:
     """What was said of two pictures beside each other, and stands."""
-    of_two = Rating.objects.filter(kind__in=Rating.OF_TWO_PICTURES, undone_at__isnull=True)
+    of_two = Rating.objects.filter(kind__in=OF_TWO, undone_at__isnull=True)
     return of_two.filter(items__picture=first).filter(items__picture=second)
 
 
 def last_of_pairs(pictures: Collection[int]) -> Rating | None:
     """The last answer about any two of the pictures that stands."""
-    answers = Rating.objects.filter(kind__in=Rating.OF_TWO_PICTURES, items__picture__in=pictures)
+    answers = Rating.objects.filter(kind__in=OF_TWO, items__picture__in=pictures)
     return answers.filter(undone_at__isnull=True).order_by("-pk").first()
 
 

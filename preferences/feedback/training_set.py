@@ -10,20 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from django.db.models import Q
 
-from preferences.feedback.models import RatedPicture, Rating
-from preferences.learning.feedback import Choice, Judgment, Label, Stars, Tie
+from preferences.feedback.kinds import KIND_OF, OfOne, Said
+from preferences.feedback.models import RatedPicture
+from preferences.learning.judgments import Judgment
 from preferences.library.models import Descriptor, Embedding, Picture
 
-
-@dataclass(frozen=True)
-class Said:
-    """One rating: its id and kind, the rows that it is about, best first, and their values; the number of the batch."""
-
-    rating: int
-    kind: str
-    rows: tuple[int, ...]
-    values: tuple[float, ...]
-    batch_number: int
+UNHEARD = [event for event, kind in KIND_OF.items() if event in kind.unheard]
 
 
 @dataclass(frozen=True)
@@ -40,7 +32,7 @@ class TrainingSet:
     @property
     def judgments(self) -> tuple[Judgment, ...]:
         """All of it as the learner hears it."""
-        return tuple(judgment for said in self.said for judgment in judgments(said))
+        return tuple(judgment for said in self.said for judgment in KIND_OF[said.kind].judgments(said))
 
     @property
     def ratings(self) -> frozenset[int]:
@@ -61,7 +53,7 @@ def training_set(
     if at is not None:
         stands = Q(rating__answered_at__lte=at) & (stands | Q(rating__undone_at__gt=at))
     said = RatedPicture.objects.filter(stands, rating__session=session_id)
-    said = said.exclude(rating__kind=Rating.Kind.SKIP)
+    said = said.exclude(rating__kind__in=UNHEARD)
     if since is not None:
         said = said.filter(rating__answered_at__gt=since)
     items = said.order_by("rating_id", "-value", "pk").values_list(
@@ -75,7 +67,7 @@ def training_set(
     for rating, kind, picture, value, number in items:
         if picture not in row:
             continue
-        if kind in Rating.OF_ONE_PICTURE:
+        if isinstance(KIND_OF[kind], OfOne):
             last[picture] = Said(rating, kind, (row[picture],), (value,), number)
         else:
             before = choices.get(rating, Said(rating, kind, (), (), number))
@@ -116,18 +108,5 @@ def feature_set(known: TrainingSet) -> FeatureSet:
             for encoder, found in sorted(features.items())
             if rows
         },
-        tuple(judgment for one in said for judgment in judgments(one)),
+        tuple(judgment for one in said for judgment in KIND_OF[one.kind].judgments(one)),
     )
-
-
-def judgments(said: Said) -> list[Judgment]:
-    """What a rating is to the learner; a choice of one among one is nothing."""
-    first, *others = said.rows
-    best, number = said.values[0], said.batch_number
-    if said.kind == Rating.Kind.STARS:
-        return [Stars(first, round(3 + 2 * best), number)]
-    if said.kind == Rating.Kind.GOOD_BAD or best < 0:  # or two that are both bad
-        return [Label(row, best > 0, number) for row in said.rows]
-    if not others:
-        return []
-    return [Tie(first, others[0], number) if best == 0 else Choice(first, tuple(others), number)]

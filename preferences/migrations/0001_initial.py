@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import migrations, models
 from pgvector.django import VectorExtension
 
+import preferences.feedback.kinds
 import preferences.library.models
 import preferences.sessions.controls
 
@@ -92,13 +93,7 @@ class Migration(migrations.Migration):
                 (
                     "asking",
                     models.CharField(
-                        choices=[
-                            ("good_bad", "Good or bad"),
-                            ("stars", "1 to 5 stars"),
-                            ("best", "The best of the batch"),
-                            ("pairs", "The better of two"),
-                            ("ranking", "All in order, best first"),
-                        ],
+                        choices=preferences.feedback.kinds.ways_of_asking,
                         default="good_bad",
                         help_text="Change it whenever you like: nothing that you said is lost.",
                         max_length=10,
@@ -696,15 +691,8 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     models.CharField(
-                        choices=[
-                            ("good_bad", "Good or bad"),
-                            ("stars", "Stars"),
-                            ("best", "Best of several"),
-                            ("rank", "Next in a ranking"),
-                            ("pair", "Better of two"),
-                            ("skip", "Two skipped"),
-                        ],
-                        default="good_bad",
+                        choices=preferences.feedback.kinds.events,
+                        help_text="An event of a kind of feedback.",
                         max_length=20,
                     ),
                 ),
@@ -747,13 +735,7 @@ class Migration(migrations.Migration):
                 (
                     "asking",
                     models.CharField(
-                        choices=[
-                            ("good_bad", "Good or bad"),
-                            ("stars", "1 to 5 stars"),
-                            ("best", "The best of the batch"),
-                            ("pairs", "The better of two"),
-                            ("ranking", "All in order, best first"),
-                        ],
+                        choices=preferences.feedback.kinds.ways_of_asking,
                         default="good_bad",
                         help_text="Change it whenever you like: nothing that you said is lost.",
                         max_length=10,
@@ -1584,13 +1566,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="session",
             constraint=models.CheckConstraint(
-                condition=models.Q(("asking__in", ["good_bad", "stars", "best", "pairs", "ranking"])),
-                name="session_asking",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="session",
-            constraint=models.CheckConstraint(
                 condition=models.Q(("optimiser__in", ["", "hill", "line", "spsa"])), name="session_optimiser"
             ),
         ),
@@ -1630,13 +1605,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="rating",
             index=models.Index(fields=["kind", "-id"], name="rating_newest_of_kind"),
-        ),
-        migrations.AddConstraint(
-            model_name="rating",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("kind__in", ["good_bad", "stars", "best", "rank", "pair", "skip"])),
-                name="rating_kind",
-            ),
         ),
         migrations.AddConstraint(
             model_name="rating",
@@ -1793,13 +1761,6 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(("value_model__in", ["bayesian", "gaussian", "ridge", "xgboost"])),
                 name="batch_value_model",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="batch",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("asking__in", ["good_bad", "stars", "best", "pairs", "ranking"])),
-                name="batch_asking",
             ),
         ),
         migrations.AddConstraint(

@@ -11,8 +11,8 @@ from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
 from generation.progress import Progress
-from preferences.feedback.models import Rating
-from preferences.feedback.selectors import PLACED, last_word
+from preferences.feedback.kinds import KINDS, WORDS, Button, Kind
+from preferences.feedback.selectors import ON_TILES, in_kind, last_word, said
 from preferences.jobs.models import Worker
 from preferences.jobs.selectors import WORKER_SILENCE
 from preferences.pages.presenters import MISSING, Tile
@@ -40,6 +40,11 @@ class BatchView:
     def session(self) -> Session:
         return self.batch.session
 
+    @property
+    def kind(self) -> Kind:
+        """The session's way of asking."""
+        return KINDS[self.session.asking]
+
     @cached_property
     def drawn(self) -> int:
         return self._count(Candidate.State.READY)
@@ -65,7 +70,7 @@ class BatchView:
 
     @cached_property
     def rated(self) -> int:
-        return sum(bool(tile.rating or tile.place) for tile in self.tiles)
+        return sum(tile.is_judged for tile in self.tiles)
 
     @property
     def is_worker_offline(self) -> bool:
@@ -136,7 +141,7 @@ def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, nu
     heard = batch.worker_seen is not None and timezone.now() - batch.worker_seen < WORKER_SILENCE
     return BatchView(
         batch=batch,
-        tiles=_tiles(batch, batch.session.asking),
+        tiles=_tiles(batch, KINDS[batch.session.asking]),
         worker_state=batch.worker_state if heard else "offline",
         worker_error=batch.worker_error or "" if heard else "",
         load=_loading(batch.worker_progress, batch) if heard else None,
@@ -161,23 +166,34 @@ def _loading(progress: dict[str, Any] | None, batch: Batch) -> Progress | None:
     return Progress(**progress)
 
 
-def _tiles(batch: Batch, asking: str) -> list[Tile]:
+# What was said last of a picture, as the button that said it.
+SAID: dict[tuple[str, float], Button] = {
+    (kind.event, kind.value(button.word)): button for kind in WORDS.values() for button in kind.buttons
+}
+
+
+def _tiles(batch: Batch, kind: Kind) -> list[Tile]:
     rows = (
         batch.newest_attempts()
         .select_related("picture")
         .defer("proposed", "picture__vector")
-        .annotate(said=last_word(), kind=last_word("rating__kind"), placed=last_word("rating_id", PLACED))
+        .annotate(
+            said=last_word(),
+            event=last_word("rating__kind"),
+            chosen=last_word("rating_id", in_kind(kind)),
+            is_judged=Exists(said(ON_TILES)),
+        )
         .order_by("slot")
     )
-    words = {said: word for word, said in Rating.WORDS.items()}
-    order = sorted(row.placed for row in rows if row.placed is not None)
+    order = sorted({row.chosen for row in rows if row.chosen is not None})
     return [
         Tile(
-            row,
-            words.get((row.kind, row.said), ""),
-            uuid.uuid4(),
-            asking,
-            0 if row.placed is None else 1 + order.index(row.placed),
+            candidate=row,
+            kind=kind,
+            last=SAID.get((row.event, row.said)),
+            place=0 if row.chosen is None else 1 + order.index(row.chosen),
+            is_judged=row.is_judged,
+            form_token=uuid.uuid4(),
         )
         for row in rows
     ]

@@ -8,9 +8,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from preferences.feedback.forms import CompareForm
+from preferences.feedback.kinds import Pairs
 from preferences.feedback.pairs import compared
 from preferences.library import files
 from preferences.pages.http import Request, owned_batch, post_or_back, refuse, shown_batch
+from preferences.pages.presenters import Button
 from preferences.sessions.models import Batch, Candidate
 from preferences.sessions.rating import compare, undo_compare
 
@@ -24,6 +26,15 @@ class Pair:
     answered: int
     total: int
     form_token: uuid.UUID
+
+    @property
+    def sides(self) -> list[tuple[Button, Candidate]]:
+        """What says that one of them is better, and which."""
+        return list(zip(map(Button, Pairs.sides), (self.first, self.second), strict=True))
+
+    @property
+    def verdicts(self) -> list[Button]:
+        return list(map(Button, Pairs.verdicts))
 
 
 def next_pair(batch: Batch) -> tuple[Pair | None, int]:

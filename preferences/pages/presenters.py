@@ -6,37 +6,48 @@ from functools import cached_property
 
 from django.contrib.humanize.templatetags.humanize import ordinal
 
+from preferences.feedback import kinds
 from preferences.library import files
-from preferences.sessions.controls import Asking
 from preferences.sessions.models import Candidate
 
 MISSING = "missing"
-BUTTONS: dict[str, tuple[str, ...]] = {
-    Asking.GOOD_BAD: ("good", "bad"),
-    Asking.STARS: ("1", "2", "3", "4", "5"),
-    Asking.BEST: ("best",),
-    Asking.RANKING: ("next",),
-    Asking.PAIRS: (),  # they have a page of their own
-}
+SIGNS = {"ArrowLeft": "←", "ArrowRight": "→", "ArrowDown": "↓", "ArrowUp": "↑"}
 
 
 @dataclass(frozen=True)
 class Button:
-    """One thing that can be said of a tile."""
+    """One thing that can be said of a tile, or of two pictures."""
 
-    word: str
-    is_pressed: bool
-    place: int = 0  # in a ranking, from 1
+    said: kinds.Button
+    is_pressed: bool = False
+    has_place: bool = False  # it shows its place while it is pressed
+    place: int = 0  # from 1
+
+    @property
+    def word(self) -> str:
+        return self.said.word
+
+    @property
+    def key(self) -> str:
+        """As a browser calls it."""
+        return self.said.key
+
+    @property
+    def key_sign(self) -> str:
+        """As a person finds it on the keyboard."""
+        return SIGNS.get(self.said.key, self.said.key)
+
+    @property
+    def tone(self) -> str:
+        return self.said.tone
 
     @property
     def label(self) -> str:
-        if self.word == "next":
-            return str(ordinal(self.place)) if self.is_pressed else "Next best"
-        return "★" if self.word.isdigit() else self.word.capitalize()
+        return str(ordinal(self.place)) if self.has_place and self.is_pressed else self.said.label
 
     @property
     def name(self) -> str:
-        return f"{self.word} star{'s' * (self.word != '1')}" if self.word.isdigit() else self.label
+        return self.said.name or self.label
 
 
 @dataclass
@@ -44,10 +55,11 @@ class Tile:
     """A slot as the page shows it: its newest candidate and what was said of it."""
 
     candidate: Candidate
-    rating: str  # the last of Rating.WORDS that was said, or ""
+    kind: kinds.Kind  # the session's way of asking
+    last: kinds.Button | None  # says what was said last of the picture itself, in any kind
+    place: int  # among the chosen of its batch, from 1; 0 where it is not chosen
+    is_judged: bool  # something was said of it, in any kind
     form_token: uuid.UUID
-    asking: str  # a value of Asking
-    place: int = 0  # in the ranking of its batch, from 1; 0 without one
 
     @property
     def slot(self) -> int:
@@ -61,13 +73,23 @@ class Tile:
         return MISSING if is_lost else self.candidate.state
 
     @property
+    def tone(self) -> str:
+        return self.last.tone if self.last else ""
+
+    @property
     def is_rated(self) -> bool:
         return any(button.is_pressed for button in self.asked)
 
     @property
     def asked(self) -> list[Button]:
-        """The buttons of the session's way of asking."""
-        return [
-            Button(word, self.place > 0 if word == "next" else word == self.rating, self.place)
-            for word in BUTTONS[self.asking]
-        ]
+        """The buttons of the session's way of asking, which has them on a page of its own or here."""
+        return [] if self.kind.page else [self._button(said) for said in self.kind.buttons]
+
+    def _button(self, said: kinds.Button) -> Button:
+        is_pressed = self.place > 0 if self.kind.stands_beside else said == self.last
+        return Button(said, is_pressed, self.kind.has_places, self.place)
+
+    @property
+    def tick(self) -> Button | None:
+        """What a tick in the form of the whole batch says of it."""
+        return next((button for button in self.asked if button.word == self.kind.ticks), None)

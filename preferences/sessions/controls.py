@@ -9,6 +9,7 @@ from django.db.models import BaseConstraint, CheckConstraint, Q
 
 from generation import wire
 from generation.types import bounds
+from preferences.feedback.kinds import GoodBad, ways_of_asking
 
 PROMPT_LIMIT = 2000
 DEFAULT_SERVER = "http://127.0.0.1:8580"
@@ -56,14 +57,6 @@ class Optimiser(models.TextChoices):
     SPSA = "spsa", "Grad (SPSA)"
 
 
-class Asking(models.TextChoices):
-    GOOD_BAD = "good_bad", "Good or bad"
-    STARS = "stars", "1 to 5 stars"
-    BEST = "best", "The best of the batch"
-    PAIRS = "pairs", "The better of two"
-    RANKING = "ranking", "All in order, best first"
-
-
 class Start(models.TextChoices):
     RANDOM = "random", "Random"
     PROMPT = "prompt", "Prompt"
@@ -102,7 +95,6 @@ _CONSTRAINTS: list[BaseConstraint] = [
         for name, (low, high) in RANGES.items()
     ),
     CheckConstraint(name="%(class)s_value_model", condition=Q(value_model__in=ValueModel.values)),
-    CheckConstraint(name="%(class)s_asking", condition=Q(asking__in=Asking.values)),
     CheckConstraint(name="%(class)s_optimiser", condition=Q(optimiser__in=Optimiser.values)),
     CheckConstraint(name="%(class)s_start", condition=Q(start__in=Start.values)),
 ]
@@ -167,8 +159,8 @@ class Controls(models.Model):
     asking = models.CharField(
         "You say",
         max_length=10,
-        choices=Asking.choices,
-        default=Asking.GOOD_BAD,
+        choices=ways_of_asking,
+        default=GoodBad.name,
         help_text="Change it whenever you like: nothing that you said is lost.",
     )
     value_model = models.CharField(

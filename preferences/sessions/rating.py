@@ -7,9 +7,10 @@ from django.db import transaction
 
 from preferences.errors import NotAllowed
 from preferences.feedback import services as feedback
+from preferences.feedback.kinds import ANSWERS, WORDS, AmongOthers, OfTiles
 from preferences.feedback.models import Rating
 from preferences.feedback.selectors import last_word, rated
-from preferences.feedback.services import BAD, GOOD, Asked
+from preferences.feedback.services import Asked
 from preferences.jobs.models import Job
 from preferences.library import files
 from preferences.sessions import counts
@@ -21,9 +22,9 @@ from preferences.sessions.services import locked, queue, refuse_unseen, submit_b
 def rate(
     candidate: Candidate, value: str, form_token: uuid.UUID, page: uuid.UUID | None = None, turn: int = 0
 ) -> Batch | None:
-    """Say one of Rating.WORDS of one picture, or “none” (take it back). What is said already is not said again.
+    """Say one of WORDS of one picture, or “none” (take it back). What is said already is not said again.
 
-    With Form Submit off the rated slot is drawn anew, or after “best” and the last “next” the next batch: the batch
+    With Form Submit off the rated slot is drawn anew, or after the last that is to be chosen the next batch: the batch
     that was queued is returned, otherwise None. The same form token twice is one event. A page with script numbers what
     it says (`turn`): what arrives after something later from the same page is too late. Raises NotAllowed for a picture
     that is not there.
@@ -33,62 +34,58 @@ def rate(
     picture = candidate.picture_id
     if candidate.state != Candidate.State.READY or picture is None:
         raise NotAllowed("This picture is not there yet: rate it when it has been drawn.")
-    if page is not None and not _is_in_turn(batch, candidate, value, page, turn):
+    kind = None if value == "none" else WORDS[value]
+    if page is not None and not _is_in_turn(batch, candidate, kind, page, turn):
         return None
-    if value == "none":
+    if kind is None:
         with counts.kept(session.pk, [picture]):
-            feedback.undo(feedback.of_picture(picture))
+            feedback.take_back(picture)
         return None
     refuse_unseen(candidate)
-    kind, number = Rating.WORDS[value]
-    token = feedback.fresh_token(form_token, kind, {picture: number})
+    number = kind.value(value)
+    token = feedback.fresh_token(form_token, kind.event, {picture: number})
     if token is None:
         return None
     # With Form Submit off a word moves the newest batch on; in an old one it is just saved.
     moves_on = not session.form_submit and batch.submitted_at is None
-    if kind in Rating.OF_ONE_AMONG_OTHERS:
-        is_complete = _choose(batch, picture, kind, token)
-        return submit_batch(session, batch.number, [], []) if is_complete and moves_on else None
+    if isinstance(kind, AmongOthers):
+        is_last = _choose(batch, picture, kind, token)
+        return submit_batch(session, batch.number, [], []) if is_last and moves_on else None
     words = Candidate.objects.filter(pk=candidate.pk).annotate(kind=last_word("rating__kind"), said=last_word())
-    if words.values_list("kind", "said").get() != (kind, number):
+    if words.values_list("kind", "said").get() != (kind.event, number):
         with counts.kept(session.pk, [picture]):
             asked = Asked(session.owner_id, session.pk, candidate.drawn_at)
-            feedback.add_each(asked, kind, {picture: number}, token)
+            feedback.add_each(asked, kind.event, {picture: number}, token)
     if batch.has_ended_early or not moves_on:
         return None
     return _redraw(session, batch, candidate)
 
 
-def _is_in_turn(batch: Batch, candidate: Candidate, value: str, page: uuid.UUID, turn: int) -> bool:
+def _is_in_turn(batch: Batch, candidate: Candidate, kind: OfTiles | None, page: uuid.UUID, turn: int) -> bool:
     """Whether the page has said nothing later of this picture, or as one batch has one best, of those beside it."""
     later = Candidate.objects.filter(batch=batch, heard_page=page, heard_turn__gte=turn)
-    if (later if value == "best" else later.filter(pk=candidate.pk)).exists():
+    if (later if kind and kind.is_single else later.filter(pk=candidate.pk)).exists():
         return False
     Candidate.objects.filter(pk=candidate.pk).update(heard_page=page, heard_turn=turn)
     return True
 
 
-def _choose(batch: Batch, best: int, kind: str, token: uuid.UUID) -> bool:
-    """The picture (id) is the best of those that the page shows, in a ranking of those that have no place yet.
-
-    There is one best: an earlier choice in this batch is taken back. Whether that was the last choice to be made here.
-    """
+def _choose(batch: Batch, picture: int, kind: AmongOthers, token: uuid.UUID) -> bool:
+    """Choose a picture (id) among those that the page shows. Whether that was the last choice to be made here."""
     if batch.is_active:
         raise NotAllowed("This batch is still being drawn: choose the best when you have seen all of it.")
     pictures = list(batch.pictures())
-    others = files.seen(pictures) - {best}
-    earlier = feedback.choices(kind, {best, *(picture.pk for picture in pictures)})
-    placed = set(earlier.values_list("picture", flat=True))
-    if kind == Rating.Kind.RANK:
-        if best in placed:
-            return False
-        others -= placed
-    with counts.kept(batch.session_id, {best, *placed}):
-        if kind == Rating.Kind.BEST:
+    earlier = feedback.choices(kind.event, {picture, *(one.pk for one in pictures)})
+    before = set(earlier.values_list("picture", flat=True))
+    chosen = kind.choose(picture, files.seen(pictures) - {picture}, before)
+    if chosen is None:
+        return False
+    with counts.kept(batch.session_id, {picture, *before}):
+        if chosen.replaces:
             feedback.undo(Rating.objects.filter(items__in=earlier))
         asked = Asked(batch.session.owner_id, batch.session_id, batch.job.finished_at)
-        feedback.add_one(asked, kind, {best: GOOD, **dict.fromkeys(sorted(others), BAD)}, token)
-    return kind == Rating.Kind.BEST or len(others) <= 1
+        feedback.add_one(asked, kind.event, chosen.values, token)
+    return chosen.is_last
 
 
 def _redraw(session: Session, batch: Batch, candidate: Candidate) -> Batch | None:
@@ -111,7 +108,7 @@ def _redraw(session: Session, batch: Batch, candidate: Candidate) -> Batch | Non
 
 @transaction.atomic
 def compare(batch: Batch, first: int, second: int, answer: str, form_token: uuid.UUID) -> None:
-    """Say one of Rating.ANSWERS of two candidates (ids) of a batch; of the same two the last word stands.
+    """Say one of ANSWERS of two candidates (ids) of a batch; of the same two the last word stands.
 
     The same form token twice is one event, if it says the same. Raises NotAllowed for pictures that are not there.
     """
@@ -121,14 +118,14 @@ def compare(batch: Batch, first: int, second: int, answer: str, form_token: uuid
     if len(both) < 2:
         raise NotAllowed("These two pictures are not both in this batch: reload the page.")
     refuse_unseen(*shown)
-    kind, of_first, of_second = Rating.ANSWERS[answer]
+    event, of_first, of_second = ANSWERS[answer].answers[answer]
     values: Mapping[int, float] = {both[first]: of_first, both[second]: of_second}
-    token = feedback.fresh_token(form_token, kind, values)
+    token = feedback.fresh_token(form_token, event, values)
     if token is None:
         return
     with counts.kept(batch.session_id, values):
         feedback.undo(feedback.of_pair(*values))
-        feedback.add_one(Asked(batch.session.owner_id, batch.session_id, batch.job.finished_at), kind, values, token)
+        feedback.add_one(Asked(batch.session.owner_id, batch.session_id, batch.job.finished_at), event, values, token)
 
 
 @transaction.atomic

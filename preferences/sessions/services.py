@@ -11,14 +11,12 @@ from django.utils import timezone
 
 from preferences.errors import NotAllowed
 from preferences.feedback import services as feedback
-from preferences.feedback.models import Rating
+from preferences.feedback.kinds import BAD, GOOD, KINDS, WORDS
 from preferences.feedback.selectors import last_word, rated
-from preferences.feedback.services import BAD, GOOD
 from preferences.jobs import services as jobs
 from preferences.jobs.models import Job
 from preferences.library import files
 from preferences.sessions import counts
-from preferences.sessions.controls import Asking
 from preferences.sessions.models import Batch, Candidate, Session
 
 DRAW_BATCH = "preferences.tasks.draw_batch"
@@ -68,7 +66,7 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
         known = {one.picture_id: one.said for one in named}
         _say(batch, {pk: value for pk, value in wanted.items() if known[pk] != value})
         return session.batches.filter(number__gt=number).earliest("number")
-    if session.unrated_is_bad and session.asking in (Asking.GOOD_BAD, Asking.STARS):
+    if session.unrated_is_bad and KINDS[session.asking].unrated_is_bad:
         shown = files.seen(batch.pictures())
         wanted = dict.fromkeys(shown - rated(shown), BAD) | wanted
     _say(batch, wanted)
@@ -80,7 +78,7 @@ def _say(batch: Batch, values: Mapping[int, float]) -> None:
     """That these pictures (ids) of a batch are good or bad."""
     with counts.kept(batch.session_id, values):
         asked = feedback.Asked(batch.session.owner_id, batch.session_id, batch.job.finished_at)
-        feedback.add_each(asked, Rating.Kind.GOOD_BAD, values)
+        feedback.add_each(asked, WORDS["good"].event, values)
 
 
 def refuse_unseen(*candidates: Candidate) -> None:

@@ -7,10 +7,10 @@ from contextlib import suppress
 import pytest
 
 from preferences.errors import NotAllowed
-from preferences.models import Candidate, Rating, Session
+from preferences.feedback.kinds import ANSWERS, KINDS, WORDS
+from preferences.models import Candidate, Session
 from preferences.sessions import counts, rating
 from preferences.sessions import services as session_services
-from preferences.sessions.controls import Asking
 from tests.factories import SessionFactory, finish
 
 pytestmark = pytest.mark.django_db
@@ -28,12 +28,12 @@ def say_something(session: Session, chance: random.Random) -> str:
     what = chance.choice(["rate", "rate", "rate", "compare", "undo", "submit", "switch"])
     with suppress(NotAllowed):
         if what == "rate":
-            word = chance.choice([*Rating.WORDS, "none"])
+            word = chance.choice([*WORDS, "none"])
             what = f"rate {word}"
             rating.rate(chance.choice(candidates), word, uuid.uuid4())
         elif what == "compare":
             two = chance.sample([one.pk for one in candidates], 2)
-            rating.compare(batch, *two, chance.choice(list(Rating.ANSWERS)), uuid.uuid4())
+            rating.compare(batch, *two, chance.choice(list(ANSWERS)), uuid.uuid4())
         elif what == "undo":
             rating.undo_compare(batch)
         elif what == "submit":
@@ -42,7 +42,7 @@ def say_something(session: Session, chance: random.Random) -> str:
         else:
             names = ("form_submit", "regenerate_all", "unrated_is_bad")
             changes = {name: chance.random() < 0.5 for name in names}
-            session_services.update_controls(session, changes | {"asking": chance.choice(Asking.values)})
+            session_services.update_controls(session, changes | {"asking": chance.choice(list(KINDS))})
     for active in session.batches.filter(job__state="queued"):
         finish(active)
     return what

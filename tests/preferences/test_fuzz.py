@@ -28,8 +28,9 @@ from django.utils import timezone
 
 from preferences.drawing import keep
 from preferences.feedback import forms as feedback_forms
+from preferences.feedback.kinds import ANSWERS, WORDS
 from preferences.jobs import leases
-from preferences.models import Batch, Candidate, Rating, Session, Worker
+from preferences.models import Batch, Candidate, Session, Worker
 from preferences.sessions import forms as session_forms
 from preferences.sessions import rating
 from preferences.sessions import services as session_services
@@ -139,8 +140,8 @@ def known(manager, settings) -> Known:
         "kind": ["image", "thumbnail", "preview"],
         "object": [*candidates, *ids, *(str(pk) for pk in Batch.objects.values_list("pk", flat=True)), "gpu@a"],
         "words": [
-            *Rating.WORDS,
-            *Rating.ANSWERS,
+            *WORDS,
+            *ANSWERS,
             "none",
             "on",
             "tiny",
@@ -184,8 +185,8 @@ def fields(rng: random.Random, known: Known) -> list[tuple[str, str]]:
             [
                 {},
                 start_form(id=token["form_token"]),
-                {"value": rng.choice([*Rating.WORDS, "none"])} | token,
-                {"answer": rng.choice(sorted(Rating.ANSWERS))} | two | token,
+                {"value": rng.choice([*WORDS, "none"])} | token,
+                {"answer": rng.choice(sorted(ANSWERS))} | two | token,
             ]
         ).items()
     ]

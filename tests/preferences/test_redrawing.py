@@ -15,6 +15,7 @@ from generation.pipelines import base
 from generation.types import Picture
 from preferences.drawing import keep
 from preferences.errors import NotAllowed
+from preferences.feedback.kinds import WORDS
 from preferences.jobs import leases
 from preferences.models import Batch, Candidate, Job, RatedPicture, Rating
 from preferences.pages import pairs
@@ -194,7 +195,7 @@ def test_what_cannot_be_seen_is_not_rated_in_any_way(client, drawn, manager):
     one, two, three, four = drawn.candidates.order_by("slot")
     say(client, one, "bad")
     lose(one, two)
-    for word in Rating.WORDS:
+    for word in WORDS:
         with pytest.raises(NotAllowed, match=MISSING):
             rating.rate(one, word, uuid.uuid4())
     with pytest.raises(NotAllowed, match=MISSING):

@@ -16,20 +16,24 @@ let held = ""; // id of a form that goes by what was said, and was pressed: it w
 
 const tiles = () => [...document.querySelectorAll(".tile.ready")];
 const shown = (tile) => tile.querySelector("[data-rating][aria-pressed=true]")?.dataset.rating || "none";
+const pressed = (tile, word) => tile.querySelector(`[data-rating="${word}"]`); // none where it is taken back
 const known = (tile) => (saved.has(tile) ? saved.get(tile) : shown(tile));
 const isAllSaved = () => !comparing && !tiles().some((tile) => unanswered.has(tile));
 
 function say(tile, word) {
   if (!saved.has(tile)) saved.set(tile, shown(tile));
-  if (word !== "next") tile.classList.remove("good", "bad", "best"); // a place stands beside other words
-  if (["good", "bad", "best"].includes(word)) tile.classList.add(word);
+  const said = pressed(tile, word);
+  if (!said?.form.hasAttribute("data-beside")) {
+    tile.classList.remove("good", "bad");
+    if (said?.dataset.tone) tile.classList.add(said.dataset.tone);
+  }
   for (const button of tile.querySelectorAll("[data-rating]")) {
     button.setAttribute("aria-pressed", String(button.dataset.rating === word));
   }
 }
 // One batch has one best: what is said of this tile takes it from the others.
 function others(tile, word) {
-  return word === "best" ? tiles().filter((other) => other !== tile) : [];
+  return pressed(tile, word)?.form.hasAttribute("data-single") ? tiles().filter((other) => other !== tile) : [];
 }
 
 // An id for a form that is sent: also where the page came by plain HTTP from another machine, without randomUUID.
@@ -103,11 +107,11 @@ function settleTile(tile, { word, turn }, isDone) {
   if (isLast) unanswered.delete(tile);
   if (isDone) {
     saved.set(tile, word);
-    for (const other of others(tile, word)) if (saved.get(other) === "best") saved.set(other, "none");
+    for (const other of others(tile, word)) if (saved.get(other) === word) saved.set(other, "none");
   } else if (isLast) {
     // Refused or lost, and nothing newer was said: the page shows again what is saved.
     say(tile, known(tile));
-    for (const other of others(tile, word)) if (known(other) === "best") say(other, "best");
+    for (const other of others(tile, word)) if (known(other) === word) say(other, word);
   }
 }
 
@@ -147,7 +151,7 @@ function markup(element) {
 }
 document.addEventListener("placed", ({ detail }) => {
   for (const [candidate, label] of Object.entries(detail)) {
-    const button = document.querySelector(`[data-candidate="${candidate}"] [data-rating=next]`);
+    const button = document.querySelector(`[data-candidate="${candidate}"] [data-place]`);
     if (button) button.textContent = label;
   }
 });

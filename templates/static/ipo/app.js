@@ -52,10 +52,11 @@ async function unseen(picture) {
 document.addEventListener("error", (event) => unseen(event.target), true);
 for (const picture of document.images) if (picture.complete && !picture.naturalWidth) unseen(picture); // before this was read
 
-// Keys: arrows walk through the tiles; g, b, 1 to 5, t (the best) and n (the next best) rate. Silent while typing.
+// Keys: arrows walk through the tiles; a button says which key presses it, on the page or in the tile where the focus is.
+// Silent while typing.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
-  const named = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+  const named = document.querySelector(`[data-key="${CSS.escape(event.key)}"]:not(.tile *)`);
   if (named) {
     event.preventDefault();
     return event.repeat || named.click(); // a key that is held says a thing once
@@ -70,8 +71,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return;
   }
-  const rating = { g: "good", b: "bad", t: "best", n: "next" }[event.key] || event.key;
-  const button = tiles[Math.max(here, 0)].querySelector(`[data-rating="${CSS.escape(rating)}"]`);
+  const button = tiles[Math.max(here, 0)].querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (!button || event.repeat) return;
   button.focus();
   button.click();
