@@ -172,7 +172,7 @@ def test_a_picture_that_failed_is_never_chosen(client, manager, settings):
     batch = session.batches.get(number=2)
     spec = settings.IPO_MODELS["tiny"]
     candidate = Candidate.objects.filter(batch__session=session, batch__number=1).first()
-    request = replace(run._request(batch), vectors=run._vectors(candidate))
+    request = replace(run._request(batch), vectors=candidate.picture.vector.reshape(1, -1))
     (good,) = manager.generate(spec, request)
     bad = dataclasses.replace(good, pixels=None, error="no colours")
     model, extractor = liked(batch, settings), choose.Extractor(spec, manager)

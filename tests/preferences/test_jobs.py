@@ -5,7 +5,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage
 from django.db import connections
 from django.utils import timezone
 
@@ -81,7 +81,7 @@ def test_a_slow_disk_delays_no_rating(manager, monkeypatch):
     """While the files of some pictures are written, another one is rated."""
     session = SessionFactory(inference_batch=1)
     batch = session.batches.get()
-    save = type(default_storage).save
+    save = FileSystemStorage.save
     is_writing, may_go_on = threading.Event(), threading.Event()
 
     def slow(self, name, content, *args, **kwargs):
@@ -94,7 +94,7 @@ def test_a_slow_disk_delays_no_rating(manager, monkeypatch):
         draw_batch(batch.pk, manager, "gpu@test")
         connections.close_all()
 
-    monkeypatch.setattr(type(default_storage), "save", slow)
+    monkeypatch.setattr(FileSystemStorage, "save", slow)
     thread = threading.Thread(target=draw)
     thread.start()
     try:
