@@ -56,9 +56,9 @@ def rated(batch) -> Batch:
     finish(batch)
     candidate = batch.candidates.first()
     rating.rate(candidate, "good", uuid.uuid4())
-    Embedding.objects.create(picture=candidate.picture, encoder="test", vector=[0.0, 1.0])
+    Embedding.objects.create(picture=candidate.picture, encoder="test", revision="1", vector=[0.0, 1.0])
     Descriptor.objects.create(picture=candidate.picture, name="detail", vector=[0.0, 1.0])
-    OptimizerState.objects.create(batch=batch, value_model="ridge", rng_state={})
+    OptimizerState.objects.create(batch=batch, value_model="ridge")
     start_search(batch.session)
     Worker.objects.create(name="gpu@here", seen_at=batch.job.finished_at)
     return batch

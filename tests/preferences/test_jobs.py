@@ -9,7 +9,8 @@ from django.core.files.storage import FileSystemStorage
 from django.db import connections
 from django.utils import timezone
 
-from preferences.jobs import leases
+from preferences import tasks
+from preferences.jobs import leases, worker
 from preferences.jobs import services as jobs
 from preferences.jobs.leases import PATIENCE
 from preferences.models import Candidate, Job
@@ -51,6 +52,29 @@ def test_a_worker_takes_only_models_that_it_may_load(user):
     assert taken(models=("a",)) == ""
     job(user, "none")
     assert [taken(models=("a",)), taken(models=("a", "b"))] == ["none", "other"]
+
+
+def test_a_message_about_work_for_others_goes_on_to_them_and_not_for_ever(user, settings, monkeypatch):
+    sent: list[tuple[str, int]] = []
+    monkeypatch.setattr(worker, "wake", lambda *message: sent.append(message))
+    monkeypatch.setattr(worker, "SECONDS_TO_PASS_ON", 0)
+    other = job(user, "other", model="b")
+    settings.IPO_WORKER_MODELS = ("a",)
+    worker.work("gpu", "gpu@a")
+    worker.work("gpu", "gpu@a", passed_on=worker.MOST_PASSED_ON)
+    worker.work("cpu", "cpu@a")
+    assert sent == [("gpu", 1)]
+    jobs.cancel(other)
+    worker.work("gpu", "gpu@a")
+    assert sent == [("gpu", 1)]
+
+
+@pytest.mark.parametrize(
+    ("may_load", "expected"), [((), "tiny"), (("tiny", "sd-turbo"), "tiny"), (("sd-turbo",), "sd-turbo")]
+)
+def test_a_worker_loads_early_what_it_may_load(session, settings, may_load, expected):
+    settings.IPO_WORKER_MODELS = may_load
+    assert tasks.wanted_next() == (expected, "")
 
 
 def test_one_job_of_a_kind_and_subject_at_a_time(user):

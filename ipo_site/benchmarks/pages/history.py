@@ -219,8 +219,9 @@ def _play(pictures: int) -> Session:
         )
         candidate.state, candidate.score, candidate.distance, candidate.drawn_at = "ready", 0.5, 40.0, now
         candidate.save()
-        Embedding.objects.create(picture=candidate.picture, encoder="siglip", vector=rng.normal(size=DIMENSION))
-        Descriptor.objects.create(picture=candidate.picture, name="colours", vector=rng.normal(size=DIMENSION))
+        vector = rng.normal(size=DIMENSION)
+        Embedding.objects.create(picture=candidate.picture, encoder="siglip", revision="1", vector=vector)
+        Descriptor.objects.create(picture=candidate.picture, name="colours", vector=vector)
         rating.rate(candidate, "good" if candidate.slot % 3 else "bad", uuid.uuid4())
     Job.objects.filter(pk=batch.job_id).update(state=Job.State.DONE, finished_at=now)
     OptimizerState.objects.create(
@@ -228,7 +229,6 @@ def _play(pictures: int) -> Session:
         value_model=session.value_model,
         metrics={"held_out_accuracy": 0.7},
         note="Learned from what was said.",
-        rng_state={},
         parameters=rng.bytes(20_000),
     )
     trial = {"settings": {"xgboost_trees": 50, "xgboost_depth": 8, "xgboost_learning_rate": 0.1}, "loss": 0.6}
