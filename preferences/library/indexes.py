@@ -32,6 +32,7 @@ def index_encoder(encoder: str, dimension: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         if not _is_there(name):
+            connection.check_constraints()  # Postgres makes no index while rows wait for theirs to be checked
             cursor.execute(statement)
 
 

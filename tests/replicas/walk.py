@@ -123,7 +123,9 @@ class Walk:
             expect(len({picture.pixels.tobytes() for picture in pictures}) > 1, f"All pictures in {space} are alike.")
             for chosen in choose.choose(pictures, [DRAWS] * SHOWN, extractor, liked):
                 expect(not extractor.problem, extractor.problem)
-                expect(bool(chosen.features.revisions[spec.encoder]), "The encoder does not say of which revision it is.")
+                expect(
+                    bool(chosen.features.revisions[spec.encoder]), "The encoder does not say of which revision it is."
+                )
                 seen = chosen.features.vectors[spec.encoder]
                 expect(abs(float(np.linalg.norm(seen)) - 1) < 1e-4, f"What the encoder saw has no length of 1: {seen}")
                 expect((chosen.score is None) == (liked is None), "The choice has no reason.")

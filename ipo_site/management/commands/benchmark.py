@@ -93,12 +93,12 @@ class Command(BaseCommand):
         return [f"Too slow: {name}." for name, seconds in figures.items() if max(seconds) > LIMITS[name]]
 
     def pages(self, json: Path | None, sessions: int, rounds: int, keep: bool, **options: Any) -> list[str]:
-        from ipo_site.benchmarks.pages import history, measure  # noqa: PLC0415
+        from ipo_site.benchmarks.pages import history, measure, requests  # noqa: PLC0415
 
         name = f"{connection.settings_dict['NAME']}_pages"
         try:
             found = measure.run(name, size=history.Size(sessions=sessions), rounds=rounds, keep=keep)
-        except (measure.NoRow, DatabaseError) as error:
+        except (requests.NoRow, DatabaseError) as error:
             raise CommandError(str(error)) from error
         missed = measure.missed(found)
         self.stdout.write("\n".join([measure.table(found), *missed]))
