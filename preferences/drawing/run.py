@@ -174,7 +174,7 @@ def _propose(
         Feedback(known.X - where.anchor, known.judgments, where.shape),
         where.anchor,
         where.geometry,
-        replace(training.config(batch), draws=draws),
+        replace(training.config(batch), draws_per_picture=draws),
         rng,
         len(candidates) * draws,
         previous=_previous(batch, known),

@@ -56,7 +56,7 @@ def test_anothers_sessions_are_on_no_page(client, session, django_user_model):
 
 def test_the_cover_is_of_the_newest_batch_that_has_pictures(client, session):
     first = finish(session.batches.get())
-    Batch.objects.create(session=session, number=2, **session.controls())
+    Batch.objects.create(session=session, number=2, **session.controls(Batch))
     cover = first.candidates.order_by("slot").first()
     assert f"/candidates/{cover.pk}/thumbnail" in client.get("/").content.decode()
 
@@ -83,7 +83,7 @@ def test_any_of_a_thousand_batches_is_a_few_links_away():
 
 def test_the_page_of_a_batch_names_its_links(client, session):
     Batch.objects.bulk_create(
-        Batch(session=session, number=number, state="ready", **session.controls()) for number in range(2, 201)
+        Batch(session=session, number=number, state="ready", **session.controls(Batch)) for number in range(2, 201)
     )
     page = client.get(f"/s/{session.pk}/100/").content.decode()
     nav = re.search(r'<nav class="batches".*?</nav>', page, re.DOTALL)[0]

@@ -169,7 +169,7 @@ class Walk:
         pixels = [picture.pixels for picture in pictures if picture.pixels is not None]
         order = np.argsort([one.mean() for one in pixels])
         labels = tuple(Label(int(row), place >= len(order) // 2, 1) for place, row in enumerate(order))
-        config = LearningConfig(step_size=1.0, max_dist=0.0, start_radius=45.0, draws=DRAWS)
+        config = LearningConfig(step_size=1.0, max_dist=0.0, start_radius=45.0, draws_per_picture=DRAWS)
         return choose.Liked(PictureModel.fit(extractor.features(pixels), labels, config), np.zeros((0, 0), np.float32))
 
     def previews(self, spec: ModelSpec, manager: ModelManager) -> list[Any]:
