@@ -229,7 +229,7 @@ class OptimizerStateAdmin(ReadOnlyAdmin):
     list_display = ("picture", "batch", "value_model", "note", "created_at")
     list_display_links = ("batch",)
     list_select_related = ("batch",)
-    fields = ("batch", "value_model", "note", "metrics", "rng_state", "created_at")
+    fields = ("batch", "value_model", "note", "metrics", "created_at")
     unread = ("parameters",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OptimizerState]:

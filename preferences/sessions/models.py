@@ -100,6 +100,9 @@ class Batch(DrawingControls, LearningControls):
     created_at = models.DateTimeField(auto_now_add=True)
     revealed_at = models.DateTimeField(null=True, editable=False, help_text="Since when a person sees it.")
     submitted_at = models.DateTimeField(null=True, editable=False, help_text="When the person went on to the next.")
+    last_rating = models.BigIntegerField(
+        null=True, editable=False, help_text="The id of the last rating that its candidates were proposed by."
+    )
 
     objects = OfSession.as_manager()
 
@@ -205,7 +208,7 @@ class Candidate(models.Model):
 
 
 class OptimizerState(models.Model):
-    """What the learner knew when it proposed candidates of a batch: parameters, metrics, random state."""
+    """What the learner knew when it proposed candidates of a batch: its parameters and metrics."""
 
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="optimizer_states")
     value_model = models.CharField(max_length=20)
@@ -221,7 +224,6 @@ class OptimizerState(models.Model):
         blank=True,
         help_text="Why the candidates differ as those of a first batch do.",
     )
-    rng_state = models.JSONField(help_text="The generator's state before the proposal.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -56,7 +56,7 @@ def test_servers_that_do_not_answer(settings, monkeypatch):
     def refuse(*_):
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(doctor.selectors, "workers", refuse)
+    monkeypatch.setattr(doctor.job_selectors, "workers", refuse)
     found = {finding.about: finding for finding in doctor._servers()}
     for name in ("Redis", "Postgres"):
         assert found[name].is_problem
