@@ -65,9 +65,10 @@ class Controls(models.Model):
     @classmethod
     def control_constraints(cls) -> list[CheckConstraint]:
         """For the Meta of a table with this group: the database holds to the bounds and the choices too."""
+        columns = {column.name: column for column in cls._meta.fields}
         found = []
         for name, about in cls.control_fields().items():
-            choices = cls._meta.get_field(name).choices
+            choices = columns[name].choices
             if about.bounds is not None:
                 within = Q(**{f"{name}__range": about.bounds})
                 found.append(CheckConstraint(name=f"%(class)s_{name}_range", condition=within))
