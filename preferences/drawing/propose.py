@@ -53,7 +53,7 @@ def propose(
         Feedback(known.X - steering.anchor, known.judgments, steering.shape),
         steering.anchor,
         steering.geometry,
-        replace(training.config(batch), draws=draws),
+        replace(training.config(batch), draws_per_picture=draws),
         _generator(batch, candidates[0]),
         len(candidates) * draws,
         previous=_previous(batch, known),

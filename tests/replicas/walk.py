@@ -171,7 +171,7 @@ class Walk:
         pixels = [picture.pixels for picture in pictures if picture.pixels is not None]
         order = np.argsort([one.mean() for one in pixels])
         labels = tuple(Label(int(row), place >= len(order) // 2, 1) for place, row in enumerate(order))
-        config = LearningConfig(step_size=1.0, max_dist=0.0, start_radius=45.0, draws=DRAWS)
+        config = LearningConfig(step_size=1.0, max_dist=0.0, start_radius=45.0, draws_per_picture=DRAWS)
         model = PictureModel.fit(extractor.features(pixels).vectors, labels, config)
         return choose.Liked(model, np.zeros((0, 0), np.float32))
 

@@ -258,7 +258,6 @@ def _redrawn(cursor: Any, session: str, batch: int, attempts: int) -> None:
         session_id=f"'{pk}'",
         job_id=job,
         number="1",
-        form_submit="false",
     )
     of_slot = f"{2 * FAR} + c.slot * {PLACES} + n"
     _copy(
