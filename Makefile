@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON := $(shell for name in python3.11 python3.12 python3.13 python3; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 BOOTSTRAP = @if [ -z "$(PYTHON)" ]; then echo "IPO needs Python 3.11 or newer: install it (Debian and Ubuntu:\
- apt install python3 python3-venv) and try again." >&2; exit 1; fi; exec "$(PYTHON)" ipo_site/bootstrap.py
+ apt install python3 python3-venv) and try again." >&2; exit 1; fi; exec "$(PYTHON)" ipo_site/launch/bootstrap.py
 
 .PHONY: run test check lock
 

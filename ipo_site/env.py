@@ -1,6 +1,6 @@
 """What differs between installations: the environment and `.env`, read once into plain attributes.
 
-Importing this never writes into a folder that is not ours (`ipo_site.embedded.claim_data_dir`).
+Importing this never writes into a folder that is not ours (`ipo_site.launch.data_dir.claim_data_dir`).
 A value that cannot be read ends the process with one sentence. Tokens are passed on, never logged.
 """
 
@@ -16,7 +16,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from generation import extra_models, registry, wire
 from generation.types import ModelSpec
-from ipo_site import embedded, predecessor
+from ipo_site import predecessor
+from ipo_site.launch import addresses
+from ipo_site.launch.data_dir import claim_data_dir
+from ipo_site.launch.programs import EmbeddedError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -65,7 +68,7 @@ def _secret_key(data_dir: Path) -> str:
         return given
     path = data_dir / "secret_key"
     try:
-        embedded.claim_data_dir(data_dir)
+        claim_data_dir(data_dir)
         if not path.exists():
             draft = data_dir / f"secret_key.{os.getpid()}"
             draft.touch(mode=0o600)
@@ -78,11 +81,11 @@ def _secret_key(data_dir: Path) -> str:
             finally:
                 draft.unlink()
         return path.read_text()
-    except (embedded.EmbeddedError, OSError):
+    except (EmbeddedError, OSError):
         return secrets.token_urlsafe(50)
 
 
-def _database(url: str) -> dict[str, Any]:
+def database(url: str) -> dict[str, Any]:
     """Django's settings of one database; a socket folder (`?host=`) becomes HOST, which `dbshell` reads."""
     try:
         config: dict[str, Any] = dict(environ.Env.db_url_config(url))
@@ -114,14 +117,14 @@ def _speedups(names: str) -> tuple[str, ...]:
 
 
 DATA_DIR = _data_dir(os.environ.get("IPO_DATA_DIR", ""))
-_local = embedded.urls(DATA_DIR)
+_local = addresses.urls(DATA_DIR)
 
 # Whether the user brought servers of their own.
 OWN_DATABASE = bool(os.environ.get("DATABASE_URL"))
 OWN_REDIS = bool(os.environ.get("REDIS_URL"))
 DATABASE_URL = os.environ.get("DATABASE_URL") or _local.database
 REDIS_URL = os.environ.get("REDIS_URL") or _local.redis
-DATABASE = _database(DATABASE_URL)
+DATABASE = database(DATABASE_URL)
 
 HOST = "127.0.0.1"
 PORT = _number("IPO_PORT", 8577, 1, 65535)

@@ -3,7 +3,7 @@
 import django_stubs_ext
 
 from ipo_site import env
-from ipo_site.embedded import celery_url
+from ipo_site.launch.addresses import celery_url
 
 # Lets Django's generic classes be written with their model: ModelAdmin[Session].
 django_stubs_ext.monkeypatch()

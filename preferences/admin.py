@@ -28,7 +28,6 @@ from preferences.models import (
 )
 from preferences.sessions import paging
 from preferences.sessions import services as session_services
-from preferences.sessions.controls import Controls
 from preferences.sessions.forms import ControlsForm
 
 PICTURES_SHOWN = 50
@@ -85,7 +84,7 @@ class SessionAdmin(WholeDeletion, BoundedAdmin):
     )
     fieldsets = (
         (None, {"fields": ("rows", "slot", *readonly_fields[1:])}),
-        ("Controls for the next batch", {"fields": Controls.control_names()}),
+        ("Controls for the next batch", {"fields": tuple(Session.control_fields())}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
@@ -126,7 +125,7 @@ class BatchAdmin(ReadOnlyAdmin):
         "created_at",
         "revealed_at",
         "submitted_at",
-        *Controls.control_names(),
+        *Batch.control_fields(),
     )
     readonly_fields = ("pictures", "job")
 
@@ -230,7 +229,7 @@ class OptimizerStateAdmin(ReadOnlyAdmin):
     list_display = ("picture", "batch", "value_model", "note", "created_at")
     list_display_links = ("batch",)
     list_select_related = ("batch",)
-    fields = ("batch", "value_model", "note", "metrics", "rng_state", "created_at")
+    fields = ("batch", "value_model", "note", "metrics", "created_at")
     unread = ("parameters",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OptimizerState]:

@@ -21,9 +21,9 @@ from preferences.tuning.services import MAKE_TRIAL
 
 
 @shared_task(name=jobs.WORK, bind=True)
-def work(self: Any, queue: str) -> None:
+def work(self: Any, queue: str, passed_on: int = 0) -> None:
     """A message: there may be work in a queue."""
-    worker.work(queue, self.request.hostname, model_manager().loaded if queue == "gpu" else "")
+    worker.work(queue, self.request.hostname, model_manager().loaded if queue == "gpu" else "", passed_on)
 
 
 @shared_task(name=DRAW_BATCH)
@@ -66,12 +66,18 @@ def _start_worker(sender: str = "", **_: Any) -> None:
 
 
 def wanted_next() -> tuple[str, str]:
-    """The key of the model that is most likely wanted next, and the URL of the server that has it; empty for none."""
+    """The key of the model that this worker most likely needs next, and the URL of the server that has it, if one."""
     try:
         last = last_started()
     except DatabaseError:
         connection.close()
         last = None
-    if last is not None and last.is_model_known:
+    if last is not None and last.is_model_known and (last.server or _may_load(last.model)):
         return last.model, last.server
-    return settings.IPO_DEFAULT_MODEL, settings.IPO_GENERATION_SERVER
+    if _may_load(settings.IPO_DEFAULT_MODEL) or settings.IPO_GENERATION_SERVER:
+        return settings.IPO_DEFAULT_MODEL, settings.IPO_GENERATION_SERVER
+    return settings.IPO_WORKER_MODELS[0], ""
+
+
+def _may_load(model: str) -> bool:
+    return not settings.IPO_WORKER_MODELS or model in settings.IPO_WORKER_MODELS

@@ -1,6 +1,7 @@
 """Rows for tests."""
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 import factory
@@ -10,12 +11,12 @@ from django.utils import timezone
 from generation import images
 from ipo_site.middleware import local_user
 from preferences.library import services as library
-from preferences.models import Batch, Job, Session
+from preferences.models import Batch, Candidate, Job, Session
 from preferences.sessions import services as session_services
 
 GREY = np.full((64, 64, 3), 128, np.uint8)
 
-__all__ = ["SessionFactory", "finish", "local_user", "rating_counts", "start_form"]
+__all__ = ["SessionFactory", "add_picture", "finish", "local_user", "rating_counts", "start_form"]
 
 
 class SessionFactory(factory.Factory):
@@ -40,16 +41,22 @@ class SessionFactory(factory.Factory):
         return session_services.start_session(kwargs.pop("owner"), kwargs.pop("id"), kwargs)
 
 
+def add_picture(candidate: Candidate, drawn_at: datetime) -> None:
+    """As if a worker had drawn it, without a model; its files are small."""
+    batch = candidate.batch
+    files = library.Files(images.to_png(GREY), images.to_thumbnail(GREY))
+    written = library.write(f"batches/{batch.pk}/{candidate.slot:03d}-{candidate.attempt}", files)
+    about = {"owner_id": batch.session.owner_id, "width": 64, "height": 64, "vector": np.zeros(4, np.float32)}
+    candidate.picture = library.add([library.New(written, about, picture=candidate.picture)])[0]
+    candidate.state, candidate.drawn_at = "ready", drawn_at
+    candidate.save()
+
+
 def finish(batch: Batch) -> Batch:
-    """As if a worker had drawn what is pending in the batch, without a model; each picture has small files."""
+    """As if a worker had drawn what is pending in the batch, and closed it."""
     now = timezone.now()
     for candidate in batch.candidates.filter(state="pending"):
-        files = library.Files(images.to_png(GREY), images.to_thumbnail(GREY))
-        written = library.write(f"batches/{batch.pk}/{candidate.slot:03d}-{candidate.attempt}", files)
-        about = {"owner_id": batch.session.owner_id, "width": 64, "height": 64, "vector": np.zeros(4, np.float32)}
-        candidate.picture = library.add([library.New(written, about, picture=candidate.picture)])[0]
-        candidate.state, candidate.drawn_at = "ready", now
-        candidate.save()
+        add_picture(candidate, now)
     Job.objects.filter(pk=batch.job_id).update(state=Job.State.DONE, finished_at=now)
     batch.refresh_from_db()
     return batch

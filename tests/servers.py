@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ipo_site import embedded
+from ipo_site.launch import addresses, embedded
 
 TINY = {
     "label": "Tiny",
@@ -55,8 +55,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     only_hands_out = getattr(options, "numprocesses", None) and "PYTEST_XDIST_WORKER" not in os.environ
     if not only_hands_out:
         servers.start()
-    addresses = embedded.urls(folder)
-    for name, address in zip(_NAMES, (addresses.database, addresses.redis), strict=True):
+    servers_at = addresses.urls(folder)
+    for name, address in zip(_NAMES, (servers_at.database, servers_at.redis), strict=True):
         if name not in given:
             os.environ[name] = address
 

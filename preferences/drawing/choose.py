@@ -20,6 +20,7 @@ from preferences.learning.evidence import reason_to_widen
 from preferences.learning.feedback import Feedback
 from preferences.learning.pictures import PictureModel
 from preferences.learning.reasons import CannotFit
+from preferences.library.services import Features
 from preferences.sessions.controls import ValueModel
 from preferences.sessions.models import Batch
 from preferences.sessions.training import config
@@ -66,16 +67,16 @@ class Extractor:
     should_stop: Callable[[], bool] | None = None
     problem: str = ""
 
-    def features(self, pictures: Sequence[Pixels]) -> dict[str, Vectors]:
+    def features(self, pictures: Sequence[Pixels]) -> Features:
         """Of the pictures [n, k]: their descriptors, and what the encoder makes of them if it works.
 
         Raises Cancelled.
         """
-        features = describe(pictures)
-        if self.spec.encoder and not self.problem:
+        vectors, revisions = describe(pictures), {}
+        if pictures and self.spec.encoder and not self.problem:
             try:
                 seen = self.manager.embed_images(self.spec.encoder, pictures, self.server, self.should_stop)
-                features[self.spec.encoder] = seen.vectors
+                vectors[seen.encoder], revisions[seen.encoder] = seen.vectors, seen.revision
             except Cancelled:
                 raise
             except Exception as error:
@@ -83,28 +84,42 @@ class Extractor:
                 log.exception("The image encoder %s failed.", self.spec.encoder)
                 reason = str(error) if isinstance(error, GenerationError) else FAILED
                 self.problem = f"The pictures were not looked at, only measured. {reason}"
-        return features
+        return Features(vectors, revisions)
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """One of a slot's pictures: its place among them, its features [k] by encoder, its expected utility if known."""
+    """A slot's picture: its place among all, its features, its expected utility if known."""
 
     place: int
-    features: dict[str, npt.NDArray[np.float32]]
+    features: Features
     score: float | None
 
 
-def choose(pictures: Sequence[Picture], extractor: Extractor, liked: Liked | None) -> Chosen:
-    """The best picture of a slot; the first that was drawn at all where nothing tells them apart."""
-    drawn = {place: picture.pixels for place, picture in enumerate(pictures) if picture.pixels is not None}
-    if not drawn:
-        return Chosen(0, {}, None)
-    places = list(drawn)
-    features = extractor.features(list(drawn.values()))
-    best, score = 0, None
-    if liked is not None and len(pictures) > 1:
-        utility = liked.model.utility(features)
-        best = int(utility.argmax())
-        score = float(utility[best])
-    return Chosen(places[best], {encoder: rows[best] for encoder, rows in features.items()}, score)
+def choose(
+    pictures: Sequence[Picture], draws: Sequence[int], extractor: Extractor, liked: Liked | None
+) -> list[Chosen]:
+    """The best picture of each slot; the first that was drawn at all where nothing tells them apart.
+
+    draws: how many of the pictures, in their order, belong to each slot.
+    """
+    drawn = [place for place, picture in enumerate(pictures) if picture.pixels is not None]
+    features = extractor.features([pixels for picture in pictures if (pixels := picture.pixels) is not None])
+    utility = liked.model.utility(features.vectors) if liked is not None and drawn else None
+    row = {place: number for number, place in enumerate(drawn)}
+    found, first = [], 0
+    for count in draws:
+        places = [place for place in range(first, first + count) if place in row]
+        found.append(_best(places, row, features, utility if count > 1 else None) or Chosen(first, Features(), None))
+        first += count
+    return found
+
+
+def _best(
+    places: list[int], row: dict[int, int], features: Features, utility: npt.NDArray[np.float64] | None
+) -> Chosen | None:
+    if not places:
+        return None
+    best = places[0] if utility is None else max(places, key=lambda place: float(utility[row[place]]))
+    score = None if utility is None else float(utility[row[best]])
+    return Chosen(best, features.of(row[best]), score)

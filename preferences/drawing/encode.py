@@ -14,7 +14,7 @@ from generation import images, png_text
 from generation.types import Picture, Pixels
 from preferences.drawing import keep
 from preferences.jobs.leases import Lease
-from preferences.library.services import Files
+from preferences.library.services import Features, Files
 from preferences.sessions.models import Batch, Candidate
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,9 @@ class Saver:
         candidate: Candidate,
         picture: Picture,
         vector: npt.NDArray[np.float32],
-        features: Mapping[str, npt.NDArray[np.float32]],
+        features: Features,
     ) -> None:
-        """Begin to encode a candidate's picture, drawn from a vector [d]. `features`: of it [k], by encoder."""
+        """Begin to encode a candidate's picture, drawn from a vector [d]."""
         about = texts(self._batch, candidate) if settings.IPO_EMBED_SETTINGS else None
         self._under_way[candidate.pk] = self._threads.submit(_encoded, candidate, picture, vector, about, features)
 
@@ -89,7 +89,7 @@ def _encoded(
     picture: Picture,
     vector: npt.NDArray[np.float32],
     about: Mapping[str, str] | None,
-    features: Mapping[str, npt.NDArray[np.float32]],
+    features: Features,
 ) -> keep.Drawn:
     if picture.pixels is None:
         return keep.Drawn(candidate, error=picture.error)

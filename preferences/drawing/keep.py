@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from preferences.jobs import leases
 from preferences.jobs.leases import Lease
+from preferences.learning.propose import Proposal
 from preferences.library import services as library
 from preferences.sessions.candidates import delete_previews, give_up
 from preferences.sessions.models import Batch, Candidate, OptimizerState
@@ -21,16 +22,16 @@ NONE_DRAWN = "None of these pictures could be drawn, and each says why. “Try a
 def store_proposal(
     lease: Lease,
     candidates: list[Candidate],
-    vectors: npt.NDArray[np.float32],
-    scores: npt.NDArray[np.float64] | None,
-    distances: npt.NDArray[np.float64],
+    proposal: Proposal,
     state: OptimizerState,
+    last_rating: int | None,
 ) -> bool:
     """Keep the vectors before anything is drawn, so that a restart draws the same pictures.
 
-    vectors [n * draws, d], scores and distances [n * draws]: `draws` in a row for each of the n candidates.
+    proposal: of n * draws vectors, `draws` in a row for each of the n candidates. last_rating: the id of the last one
+    that it goes by.
     """
-    draws = len(vectors) // len(candidates)
+    draws = len(proposal.vectors) // len(candidates)
     with lease.held() as is_ours:
         if not is_ours:
             return False
@@ -38,11 +39,12 @@ def store_proposal(
         older = OptimizerState.objects.filter(batch__session=state.batch.session_id, parameters__isnull=False)
         older.update(parameters=None, ratings=[])
         state.save()
+        Batch.objects.filter(pk=state.batch.pk).update(last_rating=last_rating)
         for number, candidate in enumerate(candidates):
             row = number * draws
-            candidate.proposed = vectors[row : row + draws].ravel()
-            candidate.score = None if scores is None else float(scores[row])
-            candidate.distance = float(distances[row])
+            candidate.proposed = proposal.vectors[row : row + draws].ravel()
+            candidate.score = None if proposal.scores is None else float(proposal.scores[row])
+            candidate.distance = float(proposal.distances[row])
         Candidate.objects.bulk_update(candidates, ["proposed", "score", "distance"])
     return True
 
@@ -67,16 +69,13 @@ def preview(lease: Lease, shown: Mapping[int, bytes]) -> None:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A candidate with the chosen vector [d] and its files; or the sentence that says why there are none.
-
-    features: what is seen in the picture [k], by the name of the encoder or descriptor.
-    """
+    """A candidate with the chosen vector [d] and its files; or the sentence that says why there are none."""
 
     candidate: Candidate
     vector: npt.NDArray[np.float32] | None = None
     files: library.Files | None = None
     error: str = ""
-    features: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    features: library.Features = field(default_factory=library.Features)
 
 
 def finish(lease: Lease, batch: Batch, drawn: list[Drawn]) -> bool:

@@ -88,10 +88,14 @@ class FeatureSet:
 def feature_set(known: TrainingSet) -> FeatureSet:
     """The rows of `known` that have the features of every encoder of which any of them has some.
 
-    Those of one can be missing of some: of what was drawn while the image encoder could not be loaded.
+    Those of one can be missing of some: of what was drawn while the image encoder could not be loaded, or was of
+    another revision than now.
     """
     features: dict[str, dict[int, npt.NDArray[np.float32]]] = {}
-    embeddings = Embedding.objects.filter(picture__in=known.pictures).order_by("encoder")
+    embeddings = Embedding.objects.filter(picture__in=known.pictures)
+    now = dict(embeddings.order_by("pk").values_list("encoder", "revision"))  # the last one stays
+    of_now = Q(*(Q(encoder=encoder, revision=revision) for encoder, revision in now.items()), _connector=Q.OR)
+    embeddings = embeddings.filter(of_now).order_by("encoder")
     descriptors = Descriptor.objects.filter(picture__in=known.pictures).order_by("name")
     for encoder, pk, vector in chain(
         embeddings.values_list("encoder", "picture", "vector"), descriptors.values_list("name", "picture", "vector")

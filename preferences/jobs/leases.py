@@ -54,6 +54,12 @@ def claim(queue: str, worker: str, loaded: str = "", models: Collection[str] = (
     return _take(rows.order_by("priority", turn, "enqueued_at", "pk"), worker)
 
 
+def is_for_others(queue: str, models: Collection[str]) -> bool:
+    """Whether something waits that a worker which may load these models only (all if empty) cannot do."""
+    waiting = Job.objects.filter(queue=queue, state=Job.State.QUEUED)
+    return bool(models) and waiting.exclude(model__in=["", *models]).exists()
+
+
 def claim_job(job_id: int, worker: str) -> Lease | None:
     """Take just this one; None where somebody does it, or it has ended."""
     return _take(Job.objects.filter(pk=job_id), worker)

@@ -72,10 +72,13 @@ def _wake_on_commit(queue: str) -> None:
     transaction.on_commit(partial(wake, queue), robust=True)
 
 
-def wake(queue: str) -> None:
-    """Let a worker of this queue look for work. If Redis is away, the sweep sends it again when it is back."""
+def wake(queue: str, passed_on: int = 0) -> None:
+    """Let a worker of this queue look for work. If Redis is away, the sweep sends it again when it is back.
+
+    passed_on: how many workers that may not load what is wanted have had this message.
+    """
     try:
-        current_app.send_task(WORK, args=(queue,), queue=queue)
+        current_app.send_task(WORK, args=(queue, passed_on), queue=queue)
     except OperationalError:
         log.warning("Redis did not answer; the workers of %s will be woken when it does.", queue)
 

@@ -16,17 +16,27 @@ from generation.errors import Cancelled, GenerationError
 from generation.manager import ModelManager
 from preferences.jobs import leases
 from preferences.jobs.models import Worker
+from preferences.jobs.services import wake
 
 log = logging.getLogger(__name__)
 REPORT_SECONDS = 3.0
+# Then the sweep begins anew: a message that nobody can do anything about must not go round for ever.
+MOST_PASSED_ON, SECONDS_TO_PASS_ON = 5, 0.5
 LOADING_REPORT_SECONDS = 0.5  # while a model is loaded, of which the page shows how far it is
 
 
-def work(queue: str, name: str, loaded: str = "") -> None:
-    """Do the most urgent job of a queue, if there is one: the Celery task of its kind, in this process."""
-    lease = leases.claim(queue, name, loaded, settings.IPO_WORKER_MODELS)
+def work(queue: str, name: str, loaded: str = "", passed_on: int = 0) -> None:
+    """Do the most urgent job of a queue, if there is one: the Celery task of its kind, in this process.
+
+    A message about work that only others may do goes on to the next worker. passed_on: how often it did.
+    """
+    models = settings.IPO_WORKER_MODELS
+    lease = leases.claim(queue, name, loaded, models)
     if lease is not None:
         current_app.tasks[lease.kind](lease)
+    elif passed_on < MOST_PASSED_ON and leases.is_for_others(queue, models):
+        time.sleep(SECONDS_TO_PASS_ON)  # so that it is not this worker that waits longest for a message
+        wake(queue, passed_on + 1)
 
 
 def take_over(name: str) -> None:

@@ -2,6 +2,18 @@
 
 from dataclasses import dataclass
 
+# No other number may be less than 0.
+ABOVE_ZERO = frozenset(
+    {
+        "draws_per_picture",
+        "xgboost_trees",
+        "xgboost_depth",
+        "xgboost_learning_rate",
+        "xgboost_subsample",
+        "xgboost_colsample_bytree",
+    }
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LearningConfig:
@@ -27,33 +39,15 @@ class LearningConfig:
     optim_seconds: float = 5.0  # a climb that takes longer stops where it is
     step_size: float  # length of one optimiser step
     momentum: float = 0.9  # SPSA: the share of its last direction that a step keeps
-    draws: int = 1  # pictures drawn for each that is shown: choosing among them lets candidates be bolder
+    draws_per_picture: int = 1  # pictures drawn for each that is shown: choosing among them lets candidates be bolder
     max_dist: float  # trust radius around the start, 0 = none
     start_radius: float  # how far Random lies from the anchor; other starts scatter by a third of it
 
     def __post_init__(self) -> None:
-        for name in (
-            "draws",
-            "xgboost_trees",
-            "xgboost_depth",
-            "xgboost_learning_rate",
-            "xgboost_subsample",
-            "xgboost_colsample_bytree",
-        ):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be more than 0, not {getattr(self, name)}")
-        for name in (
-            "temperature",
-            "ridge_alpha",
-            "optim_steps",
-            "optim_seconds",
-            "step_size",
-            "momentum",
-            "xgboost_min_child_weight",
-            "xgboost_gamma",
-            "xgboost_reg_lambda",
-            "max_dist",
-            "start_radius",
-        ):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        for name, value in vars(self).items():
+            if isinstance(value, str):
+                continue
+            if name in ABOVE_ZERO and not value > 0:
+                raise ValueError(f"{name} must be more than 0, not {value}")
+            if not value >= 0:
+                raise ValueError(f"{name} must be 0 or more, not {value}")

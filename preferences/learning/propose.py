@@ -61,9 +61,9 @@ def propose(
 
     feedback: deviations z - anchor of the judged vectors and their judgments; nothing yet is normal.
     anchor [d]: the prompt's own vector (see anchor_for). previous: the session's last fitted model, for those that
-    go on from it. parents [k, d]: vectors of the best pictures, to breed from where the best of config.draws is shown;
-    n is then `draws` in a row for each place. The same rng state gives the same proposal. Raises ValueError for wrong
-    shapes or values, n < 1, or an unknown value model, optimiser or start.
+    go on from it. parents [k, d]: vectors of the best pictures, to breed from where the best of several draws is shown;
+    n is then `draws_per_picture` in a row for each place. The same rng state gives the same proposal. Raises ValueError
+    for wrong shapes or values, n < 1, or an unknown value model, optimiser or start.
     """
     context = SearchContext(anchor, geometry, config, rng)
     kind, optimiser = checked_methods(feedback, context, n)
@@ -84,7 +84,7 @@ def propose(
         vectors = start(feedback.X[feedback.good], context, n)
         if model is not None:
             vectors = optimiser(model, vectors, context)
-        if parents is not None and len(parents) and config.draws > 1:
+        if parents is not None and len(parents) and config.draws_per_picture > 1:
             away = scatter(len(feedback.pointing_batches), config)
             vectors = breed_in(vectors, parents, geometry, away, rng)
 

@@ -67,10 +67,11 @@ class Picture(models.Model):
 
 
 class Embedding(models.Model):
-    """What an image-text encoder sees in a picture (SigLIP base: 768 numbers)."""
+    """What an image-text encoder sees in a picture (SigLIP base: 768 numbers), for each encoder with an index."""
 
     picture = models.ForeignKey(Picture, models.CASCADE, related_name="embeddings", db_index=False)
     encoder = models.CharField(max_length=100)
+    revision = models.CharField(max_length=100, help_text="Of its weights: only vectors of the same can be compared.")
     vector = VectorField()
 
     class Meta:

@@ -14,8 +14,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import transaction
 
-from generation.descriptors import NAMES
 from generation.errors import NotSaved
+from preferences.library.indexes import index_encoder
 from preferences.library.models import Descriptor, Embedding, Picture
 
 log = logging.getLogger(__name__)
@@ -39,15 +39,27 @@ class Written:
 
 
 @dataclass(frozen=True)
+class Features:
+    """What is seen in pictures, by the name of the encoder or descriptor: [n, k] of n, or [k] of one."""
+
+    vectors: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    revisions: Mapping[str, str] = field(default_factory=dict)  # of the encoders
+
+    def of(self, row: int) -> "Features":
+        """Those of one picture."""
+        return Features({name: vectors[row] for name, vectors in self.vectors.items()}, self.revisions)
+
+
+@dataclass(frozen=True)
 class New:
-    """A picture to keep: its files, the columns that say what drew it, and its features [k] by encoder or descriptor.
+    """A picture to keep: its files, the columns that say what drew it, and its features.
 
     picture: the one whose place it takes, if it was drawn again.
     """
 
     files: Written
     about: Mapping[str, Any]
-    features: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    features: Features = field(default_factory=Features)
     picture: Picture | None = None
 
 
@@ -89,13 +101,16 @@ def add(new: Iterable[New]) -> list[Picture]:
             setattr(picture, name, value)
         picture.save()
         pictures.append(picture)
-        for name, vector in one.features.items():
-            if name in NAMES:
-                descriptors.append(Descriptor(picture=picture, name=name, vector=vector))
+        for name, vector in one.features.vectors.items():
+            if name in one.features.revisions:
+                revision = one.features.revisions[name]
+                embeddings.append(Embedding(picture=picture, encoder=name, revision=revision, vector=vector))
             else:
-                embeddings.append(Embedding(picture=picture, encoder=name, vector=vector))
+                descriptors.append(Descriptor(picture=picture, name=name, vector=vector))
+    for encoder, dimension in {(one.encoder, len(one.vector)) for one in embeddings}:
+        index_encoder(encoder, dimension)
     Embedding.objects.bulk_create(
-        embeddings, update_conflicts=True, unique_fields=["picture", "encoder"], update_fields=["vector"]
+        embeddings, update_conflicts=True, unique_fields=["picture", "encoder"], update_fields=["revision", "vector"]
     )
     Descriptor.objects.bulk_create(
         descriptors, update_conflicts=True, unique_fields=["picture", "name"], update_fields=["vector"]

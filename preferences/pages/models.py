@@ -8,13 +8,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from generation import installed
-from preferences.jobs.selectors import workers as workers_heard
+from preferences.jobs import selectors as job_selectors
 
 
 @require_safe
 def models(request: HttpRequest) -> HttpResponse:
     """What can draw here: the models, and the workers that have them in memory."""
-    workers = workers_heard()
+    workers = job_selectors.workers()
     rows = [
         (spec, installed.look(spec), [worker for worker in workers if worker.model == key])
         for key, spec in settings.IPO_MODELS.items()

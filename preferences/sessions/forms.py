@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 from django import forms
@@ -10,7 +11,14 @@ from django.forms.models import model_to_dict
 
 from generation import spaces
 from generation.types import ModelSpec
-from preferences.sessions.controls import PROMPT_LIMIT, Controls, GenerationMode, Optimiser
+from preferences.sessions.controls import (
+    PROMPT_LIMIT,
+    DrawingControls,
+    GenerationMode,
+    LearningControls,
+    Optimiser,
+    PageControls,
+)
 from preferences.sessions.models import Session
 from preferences.sessions.text import is_visible
 
@@ -27,6 +35,16 @@ FROM_MODEL = {
     "draws_per_picture": "draws_per_picture",
 }
 FROM_SPACE = ("start_radius", "max_dist", "step_size", "ridge_alpha")
+# Shown at once; the other controls stay under "Advanced", each in its group.
+IN_FRONT = ("asking", "value_model", "start", "curation_size", "inference_batch")
+GROUPS = {
+    title: [name for name in group.control_fields() if name not in IN_FRONT]
+    for title, group in (("Drawing", DrawingControls), ("Learning", LearningControls), ("Page", PageControls))
+}
+CONTROLS = (*IN_FRONT, *chain(*GROUPS.values()))
+ONLY_FOR = {name: control.only_for for name, control in Session.control_fields().items() if control.only_for}
+# With the classes that tie it to the choices that listen to it.
+ShownField = tuple[forms.BoundField, str]
 
 
 def _without_control_characters(text: str) -> str:
@@ -40,16 +58,16 @@ class LearningForm(forms.ModelForm[Session]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in (*Controls.ONLY_FOR, "asking", "generation_mode"):
+        for name in (*ONLY_FOR, "asking", "generation_mode"):
             self.fields[name].required = False
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
-        self._fill({name: getattr(self.instance, name) for name in Controls.ONLY_FOR})
+        self._fill({name: getattr(self.instance, name) for name in ONLY_FOR})
         for name in ("asking", "generation_mode", "server_url"):
             if name not in self.errors:
                 data[name] = data.get(name) or self.initial.get(name) or getattr(self.instance, name)
-        if data.get("value_model") not in Controls.ONLY_FOR["optimiser"]:
+        if data.get("value_model") not in ONLY_FOR["optimiser"]:
             data["optimiser"] = Optimiser.OWN  # this value model has no choice, and the form shows none
         return data
 
@@ -62,9 +80,12 @@ class LearningForm(forms.ModelForm[Session]):
             if self.cleaned_data.get(name) is None and name not in self.errors:
                 self.cleaned_data[name] = value
 
-    def _fields(self, names: Iterable[str]) -> list[tuple[forms.BoundField, str]]:
-        """Fields to show, each with the classes that tie it to the choices that listen to it."""
-        return [(self[name], " ".join(f"for-{key}" for key in Controls.ONLY_FOR.get(name, ()))) for name in names]
+    def groups(self) -> list[tuple[str, list[ShownField]]]:
+        """The controls that are not in front, under the title of their group."""
+        return [(title, self._fields(names)) for title, names in GROUPS.items()]
+
+    def _fields(self, names: Iterable[str]) -> list[ShownField]:
+        return [(self[name], " ".join(f"for-{key}" for key in ONLY_FOR.get(name, ()))) for name in names]
 
 
 class SessionForm(LearningForm):
@@ -83,8 +104,7 @@ class SessionForm(LearningForm):
             "space",
             "width",
             "height",
-            *Controls.COMMON,
-            *Controls.ADVANCED,
+            *CONTROLS,
         )
         widgets = {
             "prompt": forms.Textarea({"rows": 2, "autofocus": True}),
@@ -159,11 +179,12 @@ class SessionForm(LearningForm):
         elif not SMALLEST_SIDE <= pixels <= spec.largest_side:
             self.add_error(name, f"{label} must be from {SMALLEST_SIDE} to {spec.largest_side} pixels with this model.")
 
-    def common(self) -> list[tuple[forms.BoundField, str]]:
-        return self._fields(("model", "space", *Controls.COMMON))
+    def common(self) -> list[ShownField]:
+        return self._fields(("model", "space", *IN_FRONT))
 
-    def advanced(self) -> list[tuple[forms.BoundField, str]]:
-        return self._fields(("negative_prompt", "slot", "width", "height", *Controls.ADVANCED))
+    def advanced(self) -> list[ShownField]:
+        """What a session has besides its controls."""
+        return self._fields(("negative_prompt", "slot", "width", "height"))
 
 
 class ControlsForm(LearningForm):
@@ -171,10 +192,7 @@ class ControlsForm(LearningForm):
 
     class Meta:
         model = Session
-        fields = (*Controls.COMMON, *Controls.ADVANCED)
+        fields = CONTROLS
 
-    def common(self) -> list[tuple[forms.BoundField, str]]:
-        return self._fields(Controls.COMMON)
-
-    def advanced(self) -> list[tuple[forms.BoundField, str]]:
-        return self._fields(Controls.ADVANCED)
+    def common(self) -> list[ShownField]:
+        return self._fields(IN_FRONT)

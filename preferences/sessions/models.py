@@ -13,15 +13,16 @@ from django.db.models import CheckConstraint, OuterRef, Q, QuerySet, Subquery, U
 from django.db.models.signals import pre_delete
 from django.dispatch import receiver
 
+from generation.types import bounds
 from preferences.jobs.models import Job
 from preferences.library.models import Float32Field, Picture
 from preferences.library.services import delete_files, delete_folder
-from preferences.sessions.controls import PROMPT_LIMIT, RANGES, Controls
+from preferences.sessions.controls import PROMPT_LIMIT, DrawingControls, LearningControls, PageControls
 from preferences.sessions.text import is_visible
 from preferences.visible import OfBatch, OfSession, Visible
 
 
-class Session(Controls):
+class Session(DrawingControls, LearningControls, PageControls):
     """One prompt, one model, one space: an experiment in taste. Model, space and size never change."""
 
     class Space(models.TextChoices):
@@ -51,14 +52,16 @@ class Session(Controls):
 
     objects = Visible.as_manager()
 
-    class Meta(Controls.Meta):
+    class Meta:
         ordering = ("-created_at",)
         indexes = [
             models.Index(fields=["owner", "-created_at", "-id"], name="session_of_owner_newest"),
             models.Index(fields=["-created_at", "-id"], name="session_newest"),
         ]
         constraints = [
-            *Controls.Meta.constraints,
+            *DrawingControls.control_constraints(),
+            *LearningControls.control_constraints(),
+            *PageControls.control_constraints(),
             CheckConstraint(name="session_prompt_not_empty", condition=~Q(prompt="")),
             CheckConstraint(name="session_space", condition=Q(space__in=["latent", "pooled_embed", "prompt_embed"])),
             CheckConstraint(name="session_size_positive", condition=Q(width__gte=8, height__gte=8)),
@@ -81,8 +84,8 @@ class Session(Controls):
         return self.model in settings.IPO_MODELS
 
 
-class Batch(Controls):
-    """One round: its candidates, and the controls as they were when it was asked for."""
+class Batch(DrawingControls, LearningControls):
+    """One round: its candidates, and the controls by which they were drawn, as they were when it was asked for."""
 
     class Phase(models.TextChoices):
         QUEUED = "", "Waiting for the worker"
@@ -97,14 +100,18 @@ class Batch(Controls):
     created_at = models.DateTimeField(auto_now_add=True)
     revealed_at = models.DateTimeField(null=True, editable=False, help_text="Since when a person sees it.")
     submitted_at = models.DateTimeField(null=True, editable=False, help_text="When the person went on to the next.")
+    last_rating = models.BigIntegerField(
+        null=True, editable=False, help_text="The id of the last rating that its candidates were proposed by."
+    )
 
     objects = OfSession.as_manager()
 
-    class Meta(Controls.Meta):
+    class Meta:
         ordering = ("session", "number")
         verbose_name_plural = "batches"
         constraints = [
-            *Controls.Meta.constraints,
+            *DrawingControls.control_constraints(),
+            *LearningControls.control_constraints(),
             UniqueConstraint(name="batch_number_once", fields=["session", "number"]),
             CheckConstraint(
                 name="batch_submitted_was_revealed",
@@ -142,7 +149,7 @@ class Batch(Controls):
         first = Candidate.objects.filter(batch=self, attempt=1).order_by("slot")
         newest = first.values(newest=Subquery(in_slot.values("pk")[:1]))
         # There are no more slots than that; told so, Postgres looks each up and does not read the whole table.
-        return Candidate.objects.filter(pk__in=newest[: int(RANGES["curation_size"][1])])
+        return Candidate.objects.filter(pk__in=newest[: int(bounds("curation_size")[1])])
 
     def shown(self) -> "QuerySet[Candidate]":
         """The pictures that its page shows: the last attempt in each slot, if it is drawn."""
@@ -201,7 +208,7 @@ class Candidate(models.Model):
 
 
 class OptimizerState(models.Model):
-    """What the learner knew when it proposed candidates of a batch: parameters, metrics, random state."""
+    """What the learner knew when it proposed candidates of a batch: its parameters and metrics."""
 
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="optimizer_states")
     value_model = models.CharField(max_length=20)
@@ -217,7 +224,6 @@ class OptimizerState(models.Model):
         blank=True,
         help_text="Why the candidates differ as those of a first batch do.",
     )
-    rng_state = models.JSONField(help_text="The generator's state before the proposal.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

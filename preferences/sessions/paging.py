@@ -30,7 +30,7 @@ def session_page(user: AbstractBaseUser | AnonymousUser, older: str = "") -> Ses
 
     Each has batch_count and cover_id, its cover being a picture of its newest batch that has some.
     """
-    newest = Batch.objects.filter(session=OuterRef("pk")).order_by("-number")
+    newest = Batch.objects.filter(session=OuterRef("pk"), revealed_at__isnull=False).order_by("-number")
     rows = Session.objects.visible_to(user).annotate(
         batch_count=Subquery(newest.values("number")[:1]), cover_id=session_cover()
     )

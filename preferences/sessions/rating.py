@@ -99,7 +99,7 @@ def _redraw(session: Session, batch: Batch, candidate: Candidate) -> Batch | Non
         known = rated(row.picture_id for row in shown if row.picture_id) - {candidate.picture_id}
         slots = [(row.slot, row.attempt) for row in shown if row.picture_id not in known]
     Candidate.objects.bulk_create(Candidate(batch=batch, slot=slot, attempt=n + 1) for slot, n in slots)
-    Batch.objects.filter(pk=batch.pk).update(**session.controls())
+    Batch.objects.filter(pk=batch.pk).update(**session.controls(Batch))
     if batch.job.state != Job.State.DONE:
         return None  # the worker that draws this batch will find the new attempts
     queue(batch)

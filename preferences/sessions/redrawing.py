@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from preferences.errors import NotAllowed
-from preferences.sessions.controls import Controls
+from preferences.sessions.controls import DrawingControls
 from preferences.sessions.models import Batch, Candidate, Session
 from preferences.sessions.services import locked, queue
 
@@ -53,4 +53,4 @@ def _let_draw(drawn: QuerySet[Candidate]) -> None:
 
 
 def _where(session: Session) -> dict[str, Any]:
-    return {name: getattr(session, name) for name in Controls.WHERE}
+    return {name: getattr(session, name) for name in DrawingControls.WHERE}

@@ -92,7 +92,7 @@ def _add_batch(session: Session, number: int) -> Batch:
     only_one_active(session)
     job = jobs.submit(DRAW_BATCH, owner_id=session.owner_id, subject=str(session.pk), **_worker_for(session))
     batch = Batch.objects.create(
-        session=session, number=number, job=job, revealed_at=timezone.now(), **session.controls()
+        session=session, number=number, job=job, revealed_at=timezone.now(), **session.controls(Batch)
     )
     slots = range(1, batch.curation_size + 1)
     Candidate.objects.bulk_create(Candidate(batch=batch, slot=slot) for slot in slots)

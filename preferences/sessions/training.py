@@ -5,7 +5,7 @@ from datetime import datetime
 from preferences.feedback import training_set as feedback
 from preferences.feedback.training_set import TrainingSet
 from preferences.learning.config import LearningConfig
-from preferences.sessions.controls import Controls
+from preferences.sessions.controls import LearningControls
 from preferences.sessions.models import OptimizerState, Session
 
 
@@ -14,29 +14,9 @@ def training_set(session: Session, dimension: int, at: datetime | None = None) -
     return feedback.training_set(session.pk, dimension, since=session.learns_since, at=at)
 
 
-def config(controls: Controls) -> LearningConfig:
-    """What the learner is to do, by the controls of a session or a controls."""
-    return LearningConfig(
-        value_model=controls.value_model,
-        optimiser=controls.optimiser,
-        start=controls.start,
-        temperature=controls.temperature,
-        ridge_alpha=controls.ridge_alpha,
-        xgboost_trees=controls.xgboost_trees,
-        xgboost_depth=controls.xgboost_depth,
-        xgboost_learning_rate=controls.xgboost_learning_rate,
-        xgboost_subsample=controls.xgboost_subsample,
-        xgboost_colsample_bytree=controls.xgboost_colsample_bytree,
-        xgboost_min_child_weight=controls.xgboost_min_child_weight,
-        xgboost_gamma=controls.xgboost_gamma,
-        xgboost_reg_lambda=controls.xgboost_reg_lambda,
-        optim_steps=controls.optim_steps,
-        step_size=controls.step_size,
-        momentum=controls.momentum,
-        draws=controls.draws_per_picture,
-        max_dist=controls.max_dist,
-        start_radius=controls.start_radius,
-    )
+def config(chosen: LearningControls) -> LearningConfig:
+    """What the learner is to do, by the controls of a session or of a batch."""
+    return LearningConfig(**chosen.controls(LearningControls))
 
 
 def last_parameters(session: Session, value_model: str, known: TrainingSet) -> bytes | None:

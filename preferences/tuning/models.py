@@ -3,6 +3,8 @@
 from typing import Any
 
 from django.db import models
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 
 from preferences.jobs.models import Job
 from preferences.sessions.models import Session
@@ -38,3 +40,9 @@ class Search(models.Model):
     def best(self) -> dict[str, Any] | None:
         """The trial with the least loss, the earliest of equals; None before the first."""
         return min(self.trials, key=lambda trial: float(trial["loss"]), default=None)
+
+
+@receiver(post_delete, sender=Search)
+def _search_is_gone(sender: type[Search], instance: Search, **_: Any) -> None:
+    """Nobody need do its job any longer."""
+    Job.objects.filter(pk=instance.job_id).delete()

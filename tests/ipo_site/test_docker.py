@@ -11,7 +11,8 @@ import pytest
 import redis
 import yaml
 
-from ipo_site import checks, embedded, env, programs
+from ipo_site import env
+from ipo_site.launch import addresses, checks, programs
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -51,7 +52,7 @@ def test_both_sides_of_a_socket_mean_the_same_volume():
     assert mounted("app")[database.split("host=")[1]] == mounted("postgres")["/var/run/postgresql"]
     assert mounted("app")["/redis"] == mounted("redis")["/data"]
     assert broker == "unix:///redis/redis.sock?db=0"
-    assert embedded.celery_url(broker).startswith("redis+socket:///redis/redis.sock")
+    assert addresses.celery_url(broker).startswith("redis+socket:///redis/redis.sock")
 
 
 def test_the_settings_read_what_the_file_sets():
@@ -82,8 +83,8 @@ def test_a_socket_without_a_role_is_one_sentence():
     """In a container libpq would take the name of its user, and the app would start for ever."""
     comment = next(line for line in (ROOT / "docker-compose.yml").read_text().splitlines() if "tom@" in line)
     assert "DATABASE_URL=postgresql://tom@/ipo?host=/var/run/postgresql" in comment
-    config = env._database("postgresql:///ipo?host=/var/run/postgresql")
-    with pytest.raises(embedded.EmbeddedError, match=r"names no role.*postgresql://tom@/ipo\?host=/var/run/postgresql"):
+    config = env.database("postgresql:///ipo?host=/var/run/postgresql")
+    with pytest.raises(programs.EmbeddedError, match=r"names no role.*postgresql://tom@/ipo\?host=/var/run/postgresql"):
         checks.check_database(config)
 
 

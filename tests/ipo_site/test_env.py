@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ipo_site import predecessor
-from ipo_site.embedded import urls
+from ipo_site.launch.addresses import urls
 
 ROOT = Path(__file__).resolve().parents[2]
 

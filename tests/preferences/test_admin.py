@@ -56,9 +56,9 @@ def rated(batch) -> Batch:
     finish(batch)
     candidate = batch.candidates.first()
     rating.rate(candidate, "good", uuid.uuid4())
-    Embedding.objects.create(picture=candidate.picture, encoder="test", vector=[0.0, 1.0])
+    Embedding.objects.create(picture=candidate.picture, encoder="test", revision="1", vector=[0.0, 1.0])
     Descriptor.objects.create(picture=candidate.picture, name="detail", vector=[0.0, 1.0])
-    OptimizerState.objects.create(batch=batch, value_model="ridge", rng_state={})
+    OptimizerState.objects.create(batch=batch, value_model="ridge")
     start_search(batch.session)
     Worker.objects.create(name="gpu@here", seen_at=batch.job.finished_at)
     return batch
@@ -147,7 +147,7 @@ def test_a_sessions_name_and_controls_can_be_changed_and_it_goes_on(client, mana
     following = session_services.submit_batch(session, 1, [], [])
     draw_batch(following.pk, manager, "gpu@test")
     following.refresh_from_db()
-    assert (following.job.state, following.candidates.count()) == ("ready", 3), following.job.error
+    assert (following.job.state, following.candidates.count()) == (Job.State.DONE, 3), following.job.error
 
 
 def test_a_rating_during_a_change_in_the_admin_is_counted(client, rated, monkeypatch):
@@ -173,7 +173,10 @@ def files() -> set[Path]:
 def test_files_go_with_their_session(client, rated, how, user):
     session, other = rated.session, SessionFactory()
     batch = finish(other.batches.get())
-    Session.objects.filter(pk=other.pk).update(owner=User.objects.create(username="other"))
+    stranger = User.objects.create(username="other")
+    Session.objects.filter(pk=other.pk).update(owner=stranger)
+    Picture.objects.filter(candidate__batch=batch).update(owner=stranger)
+    Job.objects.filter(pk=batch.job_id).update(owner=stranger)
     kept = {Path(default_storage.path(name)) for name in batch.candidates.values_list("picture__image", flat=True)}
     default_storage.delete(rated.candidates.first().picture.image.name)  # one that is missing is no error
     asked = {"post": "yes"}

@@ -88,6 +88,39 @@ def test_learned_from_are_those_that_have_the_features_of_every_encoder(client, 
     assert training_set.feature_set(known).features == {}
 
 
+def test_what_another_revision_of_an_encoder_saw_is_not_compared(client, manager):
+    session = rated_session(client, manager)
+    known = training.training_set(session, 256)
+    assert all(Embedding.objects.values_list("revision", flat=True))
+    Embedding.objects.filter(picture__in=known.pictures[:3]).update(revision="of before")
+    seen = training_set.feature_set(known)
+    assert np.array_equal(seen.X, known.X[3:])  # the last that was looked at says which revision is the one of now
+    Embedding.objects.update(revision="of now")
+    assert len(training_set.feature_set(known).X) == 4
+
+
+def test_pictures_are_looked_at_as_many_at_once_as_they_are_drawn(client, manager, monkeypatch):
+    seen = []
+    embed_images = type(manager).embed_images
+
+    def spy(self, encoder, pictures, *args):
+        seen.append(len(pictures))
+        return embed_images(self, encoder, pictures, *args)
+
+    monkeypatch.setattr(type(manager), "embed_images", spy)
+    session = rated_session(client, manager)
+    assert seen == [2, 2]  # the tiny model's Inference Batch
+    draw(session.batches.get(number=2), manager)
+    assert seen == [2, 2] + 4 * [3]
+
+
+def test_a_batch_knows_by_which_rating_it_was_proposed(client, manager):
+    session = rated_session(client, manager)
+    assert session.batches.get(number=1).last_rating is None
+    draw(session.batches.get(number=2), manager)
+    assert session.batches.get(number=2).last_rating == Rating.objects.first().pk
+
+
 def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
     session = rated_session(client, manager)
     batch = session.batches.get(number=2)
@@ -103,10 +136,10 @@ def test_the_best_looking_of_three_is_kept(client, manager, drawn, settings):
         features |= {seen.name: seen.vector[None] for seen in candidate.picture.descriptors.all()}
         assert candidate.score == pytest.approx(float(model.utility(features)[0]), abs=1e-4)
         assert any(np.array_equal(candidate.picture.vector, vector) for vector in tried)
-        request = replace(run._request(batch), vectors=np.stack(tried)[:2])
+        request = replace(run.request_of(batch), vectors=np.stack(tried)[:2])
         pictures = manager.generate(settings.IPO_MODELS["tiny"], request)
         extractor = choose.Extractor(settings.IPO_MODELS["tiny"], manager)
-        others = model.utility(extractor.features([picture.pixels for picture in pictures]))
+        others = model.utility(extractor.features([picture.pixels for picture in pictures]).vectors)
         assert candidate.score >= others.max() - 1e-4
         assert candidate.proposed is None
 
@@ -172,12 +205,13 @@ def test_a_picture_that_failed_is_never_chosen(client, manager, settings):
     batch = session.batches.get(number=2)
     spec = settings.IPO_MODELS["tiny"]
     candidate = Candidate.objects.filter(batch__session=session, batch__number=1).first()
-    request = replace(run._request(batch), vectors=run._vectors(candidate))
+    request = replace(run.request_of(batch), vectors=candidate.picture.vector.reshape(1, -1))
     (good,) = manager.generate(spec, request)
     bad = dataclasses.replace(good, pixels=None, error="no colours")
     model, extractor = liked(batch, settings), choose.Extractor(spec, manager)
-    assert choose.choose([bad, good, bad], extractor, model).place == 1
-    assert choose.choose([bad, bad], extractor, model).features == {}
+    first, second = choose.choose([bad, good, bad, bad, bad], [3, 2], extractor, model)
+    assert first.place == 1
+    assert second.features.vectors == {}
 
 
 def test_what_was_undone_is_not_learned_from(client, manager, settings):

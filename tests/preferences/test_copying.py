@@ -8,7 +8,6 @@ from preferences import tasks
 from preferences.drawing import keep
 from preferences.jobs import leases, worker
 from preferences.models import Job, Session, Worker
-from preferences.sessions.controls import Controls
 from tests.drawing import claim_batch, draw_batch
 from tests.factories import SessionFactory
 
@@ -73,7 +72,7 @@ def test_a_copy_of_a_session_without_its_model_takes_what_another_model_needs(cl
     new = copy(client, orphan)
     tiny = settings.IPO_MODELS["tiny"]
     assert (new.model, new.width, new.height, new.diff_steps) == ("tiny", tiny.width, tiny.height, tiny.steps)
-    others = set(Controls.COMMON + Controls.ADVANCED) - set(OF_MODEL)
+    others = set(Session.control_fields()) - set(OF_MODEL)
     assert {name: getattr(new, name) for name in others} == {name: getattr(orphan, name) for name in others}
 
 

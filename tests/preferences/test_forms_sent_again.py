@@ -12,7 +12,7 @@ from preferences.pages import batches
 from preferences.sessions import rating
 from preferences.sessions import services as session_services
 from tests.drawing import draw_batch
-from tests.factories import SessionFactory, local_user, rating_counts, start_form
+from tests.factories import SessionFactory, add_picture, local_user, rating_counts, start_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -224,8 +224,7 @@ def test_the_estimate_leaves_out_the_time_that_a_person_took(session, user):
         (first, asked - timedelta(hours=1)),
         (second, asked + timedelta(seconds=10)),
     ):
-        ready = {"state": "ready", "image": "x.png", "vector": b"x", "drawn_at": drawn_at}
-        Candidate.objects.filter(pk=candidate.pk).update(**ready)
+        add_picture(candidate, drawn_at)
     assert batches.batch_view(user, session.pk).seconds_left is None
-    Candidate.objects.filter(pk=third.pk).update(**ready | {"drawn_at": asked + timedelta(seconds=20)})
+    add_picture(third, asked + timedelta(seconds=20))
     assert batches.batch_view(user, session.pk).seconds_left == 10

@@ -5,11 +5,12 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage
 from django.db import connections
 from django.utils import timezone
 
-from preferences.jobs import leases
+from preferences import tasks
+from preferences.jobs import leases, worker
 from preferences.jobs import services as jobs
 from preferences.jobs.leases import PATIENCE
 from preferences.models import Candidate, Job
@@ -53,6 +54,29 @@ def test_a_worker_takes_only_models_that_it_may_load(user):
     assert [taken(models=("a",)), taken(models=("a", "b"))] == ["none", "other"]
 
 
+def test_a_message_about_work_for_others_goes_on_to_them_and_not_for_ever(user, settings, monkeypatch):
+    sent: list[tuple[str, int]] = []
+    monkeypatch.setattr(worker, "wake", lambda *message: sent.append(message))
+    monkeypatch.setattr(worker, "SECONDS_TO_PASS_ON", 0)
+    other = job(user, "other", model="b")
+    settings.IPO_WORKER_MODELS = ("a",)
+    worker.work("gpu", "gpu@a")
+    worker.work("gpu", "gpu@a", passed_on=worker.MOST_PASSED_ON)
+    worker.work("cpu", "cpu@a")
+    assert sent == [("gpu", 1)]
+    jobs.cancel(other)
+    worker.work("gpu", "gpu@a")
+    assert sent == [("gpu", 1)]
+
+
+@pytest.mark.parametrize(
+    ("may_load", "expected"), [((), "tiny"), (("tiny", "sd-turbo"), "tiny"), (("sd-turbo",), "sd-turbo")]
+)
+def test_a_worker_loads_early_what_it_may_load(session, settings, may_load, expected):
+    settings.IPO_WORKER_MODELS = may_load
+    assert tasks.wanted_next() == (expected, "")
+
+
 def test_one_job_of_a_kind_and_subject_at_a_time(user):
     first = job(user, "one")
     assert jobs.cancel(first)
@@ -81,7 +105,7 @@ def test_a_slow_disk_delays_no_rating(manager, monkeypatch):
     """While the files of some pictures are written, another one is rated."""
     session = SessionFactory(inference_batch=1)
     batch = session.batches.get()
-    save = type(default_storage).save
+    save = FileSystemStorage.save
     is_writing, may_go_on = threading.Event(), threading.Event()
 
     def slow(self, name, content, *args, **kwargs):
@@ -94,7 +118,7 @@ def test_a_slow_disk_delays_no_rating(manager, monkeypatch):
         draw_batch(batch.pk, manager, "gpu@test")
         connections.close_all()
 
-    monkeypatch.setattr(type(default_storage), "save", slow)
+    monkeypatch.setattr(FileSystemStorage, "save", slow)
     thread = threading.Thread(target=draw)
     thread.start()
     try:

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from preferences.models import Batch, Session
+from preferences.models import Job, Session
 from preferences.sessions import paging
+from preferences.sessions import services as session_services
 from tests.factories import SessionFactory, finish, start_form
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +38,7 @@ def test_all_of_102_sessions_are_reached_by_plain_links_newest_first(client, use
 def test_a_page_stays_what_it_was_when_newer_sessions_come(client, user):
     for _ in range(paging.SESSIONS_SHOWN + 2):
         SessionFactory(curation_size=1)
-    key = paging.session_page(user.pk).older
+    key = paging.session_page(user).older
     before = links(client.get("/", {"older": key}).content.decode())
     SessionFactory(curation_size=1)
     assert links(client.get("/", {"older": key}).content.decode()) == before
@@ -51,12 +52,12 @@ def test_what_is_no_key_shows_the_newest_or_nothing(client, session, key):
 
 def test_anothers_sessions_are_on_no_page(client, session, django_user_model):
     Session.objects.update(owner=django_user_model.objects.create(username="other"))
-    assert paging.session_page(session.owner_id).sessions == []
+    assert paging.session_page(session.owner).sessions == []
 
 
 def test_the_cover_is_of_the_newest_batch_that_has_pictures(client, session):
     first = finish(session.batches.get())
-    Batch.objects.create(session=session, number=2, **session.controls())
+    session_services.submit_batch(session, 1, [], [])
     cover = first.candidates.order_by("slot").first()
     assert f"/candidates/{cover.pk}/thumbnail" in client.get("/").content.decode()
 
@@ -82,9 +83,9 @@ def test_any_of_a_thousand_batches_is_a_few_links_away():
 
 
 def test_the_page_of_a_batch_names_its_links(client, session):
-    Batch.objects.bulk_create(
-        Batch(session=session, number=number, state="ready", **session.controls()) for number in range(2, 201)
-    )
+    for number in range(1, 200):
+        Job.objects.filter(batch__session=session).update(state=Job.State.DONE, finished_at=timezone.now())
+        session_services.submit_batch(session, number, [], [])
     page = client.get(f"/s/{session.pk}/100/").content.decode()
     nav = re.search(r'<nav class="batches".*?</nav>', page, re.DOTALL)[0]
     numbers = [int(number) for number in re.findall(r'aria-label="Batch (\d+)"', nav)]

@@ -206,7 +206,7 @@ def test_what_cannot_be_seen_is_not_rated_in_any_way(client, drawn, manager):
         session_services.submit_batch(drawn.session, 1, [two.pk], [])
     say(client, one, "none")  # what was said before can be taken back
     rating.rate(three, "best", uuid.uuid4())
-    assert set(Rating.objects.get(kind="best").items.values_list("candidate", "value")) == {
+    assert set(Rating.objects.get(kind="best").items.values_list("picture__candidate", "value")) == {
         (three.pk, 1),
         (four.pk, -1),
     }

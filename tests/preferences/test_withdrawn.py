@@ -6,7 +6,8 @@ import uuid
 import numpy as np
 import pytest
 
-from preferences.drawing import run
+from generation import registry
+from preferences.drawing.propose import steering_of
 from preferences.learning.value_models import VALUE_MODELS
 from preferences.models import Batch, Job, OptimizerState, Session
 from preferences.sessions import forgetting, rating, training
@@ -66,7 +67,7 @@ def test_what_no_longer_stands_is_not(fitted, manager, how):
     assert trees(fitted) == 50
 
 
-def test_the_opposite_of_a_withdrawn_taste_is_what_is_predicted(fitted, manager):
+def test_the_opposite_of_a_withdrawn_taste_is_what_is_predicted(fitted, manager, settings):
     first = fitted.batches.get(number=1)
     say(first, "none")
     say(first, "bad", "good")
@@ -74,7 +75,7 @@ def test_the_opposite_of_a_withdrawn_taste_is_what_is_predicted(fitted, manager)
     state = OptimizerState.objects.filter(batch__session=fitted).first()
     known = training.training_set(fitted, 256)
     model = VALUE_MODELS["xgboost"].load(bytes(state.parameters))
-    anchor = run._where(state.batch, run.registry.get(run.settings.IPO_MODELS, "tiny")).anchor
+    anchor = steering_of(state.batch, registry.get(settings.IPO_MODELS, "tiny")).anchor
     value = dict(zip(known.pictures, model.utility(known.X - anchor), strict=True))
     told = [value[candidate.picture_id] for candidate in first.candidates.order_by("slot")]
     assert max(told[::2]) < 0 < min(told[1::2])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import redis
 
-from preferences.jobs import waking
+from preferences.jobs import services as jobs
 from preferences.models import Batch, Candidate, Job, Session, Worker
 from preferences.sessions import services as session_services
 from tests.factories import SessionFactory
@@ -19,9 +19,7 @@ SLOW = {"curation_size": SIZE, "inference_batch": 1, "diff_steps": 20}
 
 
 def begin() -> Session:
-    session = SessionFactory(**SLOW)
-    waking.wake(waking.DRAW_BATCH, session.batches.get().pk)
-    return session
+    return SessionFactory(**SLOW)
 
 
 def drawn(session: Session) -> int:
@@ -100,7 +98,6 @@ def test_everything_is_restarted_in_the_middle(workers):
     workers.start()
     assert_completes(session)
     following = session_services.submit_batch(session, 1, [], [])
-    waking.wake(waking.DRAW_BATCH, following.pk)
     wait_for(lambda: Batch.objects.get(pk=following.pk).job.state == Job.State.DONE, 300, "the next batch works too")
 
 
@@ -115,9 +112,8 @@ def test_a_worker_without_memory_says_so_and_a_new_process_takes_its_place(worke
     used = int(Path(f"/proc/{first}/status").read_text().split("VmSize:")[1].split()[0]) * 1024
     resource.prlimit(first, resource.RLIMIT_AS, (used + 150 * 2**20, -1))
     large = SessionFactory(width=1024, height=1024, curation_size=8, inference_batch=8, diff_steps=1)
-    waking.wake(waking.DRAW_BATCH, large.batches.get().pk)
     wait_for(lambda: large.batches.get().job.state == Job.State.FAILED, 300, "it gives up")
-    assert "ran out of memory while drawing: lower Inference Batch" in large.batches.get().error
+    assert "ran out of memory while drawing: lower Inference Batch" in large.batches.get().job.error
     assert_completes(begin())
     assert child() != first
 
@@ -126,7 +122,7 @@ def test_a_task_delivered_many_times_draws_once(workers):
     workers.start("gpu")
     session = begin()
     for _ in range(5):
-        waking.wake(waking.DRAW_BATCH, session.batches.get().pk)
+        jobs.wake("gpu")
     assert_completes(session)
     assert session.batches.get().optimizer_states.count() == 1
 

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = ("local", "cuda")  # what ipo_site.bootstrap installs where there is an NVIDIA GPU
+EXTRAS = ("local", "cuda")  # what ipo_site.launch.bootstrap installs where there is an NVIDIA GPU
 
 
 def installed_by_make_run() -> set[str]:

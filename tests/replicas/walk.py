@@ -121,10 +121,12 @@ class Walk:
             for picture in pictures:
                 expect(picture.pixels is not None, f"In {space}: {picture.error}")
             expect(len({picture.pixels.tobytes() for picture in pictures}) > 1, f"All pictures in {space} are alike.")
-            for slot in range(SHOWN):
-                chosen = choose.choose(pictures[slot * DRAWS : (slot + 1) * DRAWS], extractor, liked)
+            for chosen in choose.choose(pictures, [DRAWS] * SHOWN, extractor, liked):
                 expect(not extractor.problem, extractor.problem)
-                seen = chosen.features[spec.encoder]
+                expect(
+                    bool(chosen.features.revisions[spec.encoder]), "The encoder does not say of which revision it is."
+                )
+                seen = chosen.features.vectors[spec.encoder]
                 expect(abs(float(np.linalg.norm(seen)) - 1) < 1e-4, f"What the encoder saw has no length of 1: {seen}")
                 expect((chosen.score is None) == (liked is None), "The choice has no reason.")
             liked = liked or self.liked(pictures, extractor)
@@ -169,8 +171,9 @@ class Walk:
         pixels = [picture.pixels for picture in pictures if picture.pixels is not None]
         order = np.argsort([one.mean() for one in pixels])
         labels = tuple(Label(int(row), place >= len(order) // 2, 1) for place, row in enumerate(order))
-        config = LearningConfig(step_size=1.0, max_dist=0.0, start_radius=45.0, draws=DRAWS)
-        return choose.Liked(PictureModel.fit(extractor.features(pixels), labels, config), np.zeros((0, 0), np.float32))
+        config = LearningConfig(step_size=1.0, max_dist=0.0, start_radius=45.0, draws_per_picture=DRAWS)
+        model = PictureModel.fit(extractor.features(pixels).vectors, labels, config)
+        return choose.Liked(model, np.zeros((0, 0), np.float32))
 
     def previews(self, spec: ModelSpec, manager: ModelManager) -> list[Any]:
         """What is shown while a picture is drawn."""

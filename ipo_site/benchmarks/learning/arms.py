@@ -77,7 +77,7 @@ class BoldArm(OurArm):
     """As OurArm, where the best of several pictures is shown, as many as the bundled model draws."""
 
     draws: ClassVar[int] = BUILTIN["pocket-landscapes"].draws_per_picture
-    changes: ClassVar[dict[str, object]] = {"draws": draws}
+    changes: ClassVar[dict[str, object]] = {"draws_per_picture": draws}
 
 
 class RidgeArm(OurArm):

@@ -93,15 +93,15 @@ class Command(BaseCommand):
         return [f"Too slow: {name}." for name, seconds in figures.items() if max(seconds) > LIMITS[name]]
 
     def pages(self, json: Path | None, sessions: int, rounds: int, keep: bool, **options: Any) -> list[str]:
-        from ipo_site.benchmarks import history, pages  # noqa: PLC0415
+        from ipo_site.benchmarks.pages import history, measure, requests  # noqa: PLC0415
 
         name = f"{connection.settings_dict['NAME']}_pages"
         try:
-            found = pages.run(name, size=history.Size(sessions=sessions), rounds=rounds, keep=keep)
-        except (pages.NoRow, DatabaseError) as error:
+            found = measure.run(name, size=history.Size(sessions=sessions), rounds=rounds, keep=keep)
+        except (requests.NoRow, DatabaseError) as error:
             raise CommandError(str(error)) from error
-        missed = pages.missed(found)
-        self.stdout.write("\n".join([pages.table(found), *missed]))
+        missed = measure.missed(found)
+        self.stdout.write("\n".join([measure.table(found), *missed]))
         write(json, found)
         return missed
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ipo_site import doctor
+from ipo_site.launch import doctor
 
 
 class Command(BaseCommand):

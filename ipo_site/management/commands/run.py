@@ -15,8 +15,9 @@ from django.core.management.base import BaseCommand
 from django.db import connections
 from django.db.utils import DatabaseError
 
-from ipo_site import checks, data_dir, embedded, env, predecessor
-from ipo_site.supervisor import STOP_SIGNALS, Supervisor, say
+from ipo_site import env, predecessor
+from ipo_site.launch import checks, data_dir, embedded, programs
+from ipo_site.launch.supervisor import STOP_SIGNALS, Supervisor, say
 
 SLOW_SECONDS = 60.0
 
@@ -32,19 +33,19 @@ class Command(BaseCommand):
             signal.signal(number, _leave)
         try:
             self._run()
-        except embedded.EmbeddedError as error:
+        except programs.EmbeddedError as error:
             sys.exit(str(error))
         except OSError as error:
             sys.exit(f"{data_dir.reason(error)} ({error.filename or env.DATA_DIR}).")
 
     def _run(self) -> None:
         with ExitStack() as stack:
-            embedded.claim_data_dir(env.DATA_DIR)
+            data_dir.claim_data_dir(env.DATA_DIR)
             for note in predecessor.notes(os.environ):
                 say(note)
             lock = data_dir.try_lock(env.DATA_DIR / "run.lock")
             if lock is None:
-                raise embedded.EmbeddedError(
+                raise programs.EmbeddedError(
                     f"IPO already runs with the data in {env.DATA_DIR}: use that one, or end it first."
                 )
             stack.enter_context(lock)
@@ -107,7 +108,7 @@ def _migrate() -> None:
     try:
         call_command("migrate", verbosity=0, interactive=False)
     except DatabaseError as error:
-        raise embedded.EmbeddedError(
+        raise programs.EmbeddedError(
             f"The database could not be brought up to date ({str(error).strip().splitlines()[0]}): see that its "
             "role may create tables and that its data come from this version or an older one."
         ) from error

@@ -33,7 +33,7 @@ def posterior(model: ValueModel, starts: Floats, context: SearchContext) -> Floa
 def scatter(batches: float, config: LearningConfig) -> float:
     """How far from the best place candidates are drawn after so many rated batches, in the geometry's unit."""
     batches = max(1.0, batches)
-    if config.draws > 1:
+    if config.draws_per_picture > 1:
         share = BOLD / (batches + BOLD_BATCHES)
     else:
         share = SCATTER * max(min(1.0, EARLY / batches), LEAST * min(1.0, LATE / batches))

@@ -58,7 +58,7 @@ def test_a_proposal_breeds_only_where_the_best_of_several_is_shown(geometry, sca
     feedback = Feedback.of_labels(z, np.where(z[:, 0] > 0, 1, -1))
 
     def proposed(draws: int) -> np.ndarray:
-        config = LearningConfig(step_size=0.1, max_dist=2 * scatter, start_radius=3 * scatter, draws=draws)
+        config = LearningConfig(step_size=0.1, max_dist=2 * scatter, start_radius=3 * scatter, draws_per_picture=draws)
         first = np.random.default_rng(5)
         return propose(feedback, np.zeros(D), geometry, config, first, 6, parents=parents(geometry, 4)).vectors
 

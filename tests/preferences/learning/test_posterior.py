@@ -30,4 +30,4 @@ def scatter(batches: int, config: LearningConfig) -> float:
 @pytest.mark.parametrize(("batches", "one", "of_several"), [(1, 27.0, 54.0), (4, 27.0, 27.0), (10, 10.8, 13.5)])
 def test_candidates_come_closer_and_are_bolder_where_the_best_of_several_is_shown(batches, one, of_several):
     assert scatter(batches, CONFIG) == pytest.approx(one, abs=0.1)
-    assert scatter(batches, replace(CONFIG, draws=3)) == pytest.approx(of_several, abs=0.1)
+    assert scatter(batches, replace(CONFIG, draws_per_picture=3)) == pytest.approx(of_several, abs=0.1)

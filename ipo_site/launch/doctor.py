@@ -17,8 +17,9 @@ from huggingface_hub import constants
 from generation import installed
 from generation.manager import ModelManager
 from generation.types import Hardware
-from ipo_site import checks, env
-from ipo_site.programs import EmbeddedError
+from ipo_site import env
+from ipo_site.launch import checks
+from ipo_site.launch.programs import EmbeddedError
 from preferences.jobs import selectors as job_selectors
 
 NOT_RUNNING = "start IPO (make run), and look again"
@@ -34,16 +35,17 @@ class Finding:
 
 
 def findings() -> Iterator[Finding]:
+    """All that is looked at."""
     yield Finding("Python", f"{platform.python_version()} ({sys.prefix})")
     yield _disk()
-    yield from _servers()
+    yield from servers()
     hardware = ModelManager().hardware()
-    yield _device(hardware)
+    yield device(hardware)
     token = "set" if os.environ.get("HF_TOKEN") else "not set: only gated models need one (HF_TOKEN in .env)"
     yield Finding("Hugging Face token", token)
     yield Finding("Downloads lie in", constants.HF_HOME)
     for spec in settings.IPO_MODELS.values():
-        yield Finding(f"Model {spec.key}", ", ".join(_of_model(installed.look(spec), hardware)))
+        yield Finding(f"Model {spec.key}", ", ".join(of_model(installed.look(spec), hardware)))
 
 
 def _disk() -> Finding:
@@ -54,7 +56,8 @@ def _disk() -> Finding:
     return Finding("Disk", f"{shutil.disk_usage(env.DATA_DIR).free / 1e9:.0f} GB free for {env.DATA_DIR}")
 
 
-def _device(hardware: Hardware) -> Finding:
+def device(hardware: Hardware) -> Finding:
+    """What pictures are drawn on."""
     said = f"{hardware.name}, {hardware.gigabytes:.0f} GB"
     if hardware.is_gpu:
         return Finding("Draws on", said)
@@ -64,7 +67,8 @@ def _device(hardware: Hardware) -> Finding:
     return Finding("Draws on", f"{said}; no NVIDIA GPU")
 
 
-def _servers() -> Iterator[Finding]:
+def servers() -> Iterator[Finding]:
+    """Postgres, the workers and Redis."""
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
@@ -89,7 +93,8 @@ def _servers() -> Iterator[Finding]:
         yield Finding("Redis", "answers")
 
 
-def _of_model(found: installed.Installed, hardware: Hardware) -> Iterator[str]:
+def of_model(found: installed.Installed, hardware: Hardware) -> Iterator[str]:
+    """What there is of a model, and what it lacks."""
     spec = found.spec
     if found.place is not None:
         yield f"installed, {found.gigabytes:.2f} GB in {found.place}"

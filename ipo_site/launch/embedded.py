@@ -5,7 +5,6 @@ their own under /tmp: a socket's path may have about 100 characters, the reposit
 The servers are children of the process that starts them and end with it, even when it is killed.
 """
 
-import hashlib
 import os
 import shutil
 import signal
@@ -13,60 +12,21 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import psycopg
 import redis
 
-from ipo_site import processes
-from ipo_site.data_dir import claim_data_dir, reason, try_lock
-from ipo_site.programs import EmbeddedError, Owner, postgres_owner, postgres_programs, redis_program
-
-__all__ = ["EmbeddedError", "EmbeddedServers", "Urls", "celery_url", "claim_data_dir", "socket_dir", "urls"]
+from ipo_site.launch import processes
+from ipo_site.launch.addresses import DATABASE, ROLE, socket_dir
+from ipo_site.launch.data_dir import claim_data_dir, reason, try_lock
+from ipo_site.launch.programs import EmbeddedError, Owner, postgres_owner, postgres_programs, redis_program
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 RETRY_SECONDS = 8.0
-DATABASE = "ipo"
-ROLE = "postgres"
-
-
-@dataclass(frozen=True)
-class Urls:
-    """Addresses as a user would write them: DATABASE_URL and REDIS_URL."""
-
-    database: str
-    redis: str
-
-
-def socket_dir(data_dir: Path) -> Path:
-    """The folder of the sockets: short, and computed from the path alone, whether the servers run or not."""
-    # Always /tmp: XDG_RUNTIME_DIR and TMPDIR differ between a login, a service and sudo.
-    digest = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:12]
-    return Path("/tmp") / f"ipo-{os.geteuid()}-{digest}"
-
-
-def urls(data_dir: Path) -> Urls:
-    """The addresses of the embedded servers of a data folder, computed from its path alone."""
-    folder = quote(str(socket_dir(data_dir)))
-    return Urls(
-        database=f"postgresql://{ROLE}@/{DATABASE}?host={folder}",
-        redis=f"unix://{folder}/redis.sock?db=0",
-    )
-
-
-def celery_url(redis_url: str) -> str:
-    """A REDIS_URL as Celery understands it: `unix:` becomes `redis+socket:`, `db` `virtual_host`."""
-    parts = urlsplit(redis_url)
-    if parts.scheme != "unix":
-        return redis_url
-    names = {"db": "virtual_host"}
-    query = urlencode([(names.get(name, name), value) for name, value in parse_qsl(parts.query)])
-    return f"redis+socket://{parts.path}?{query}"
 
 
 class EmbeddedServers:
@@ -82,6 +42,11 @@ class EmbeddedServers:
         self._wanted = (postgres, redis)
         self._lock: IO[str] | None = None
         self._started: dict[str, tuple[subprocess.Popen[bytes], signal.Signals]] = {}
+
+    @property
+    def processes(self) -> "list[subprocess.Popen[bytes]]":
+        """Those that were started here."""
+        return [process for process, _ in self._started.values()]
 
     def __enter__(self) -> Self:
         self.start()

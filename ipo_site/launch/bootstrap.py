@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "installed-by-ipo"
@@ -110,8 +110,8 @@ def all_tests() -> list[str]:
 
 def install(extras: str) -> None:
     """Make the virtual environment and fill it, unless it is complete for these extras. Raises SetupError."""
-    wanted = _fingerprint()
-    known, present = _read_stamp()
+    wanted = fingerprint()
+    known, present = read_stamp()
     # What is there stays: `make run` after `make test` must not take the tests' tools away.
     extras = ",".join(sorted({*extras.split(","), *present}))
     if known == wanted and extras == ",".join(sorted(present)) and PYTHON.exists():
@@ -135,7 +135,7 @@ def install(extras: str) -> None:
     STAMP.unlink(missing_ok=True)
     UNFINISHED.touch()
     print("[2/3] Installing the packages (the first time takes some minutes)", flush=True)
-    _pip("install", "-c", "requirements.lock", "-e", f".[{extras}]")
+    pip("install", "-c", "requirements.lock", "-e", f".[{extras}]")
     print("[3/3] Checking the installation", flush=True)
     _quietly([str(PYTHON), "-c", "import django, celery, torch, waitress"], "a package does not load")
     STAMP.write_text(f"{wanted}\n{extras}\n")
@@ -179,7 +179,7 @@ def _apt() -> list[str]:
     return []
 
 
-def _fingerprint() -> str:
+def fingerprint() -> str:
     """What the installation depends on: the lock, the project's table, and where the folder is."""
     digest = hashlib.sha256(os.fsencode(VENV))
     for name in ("requirements.lock", "pyproject.toml"):
@@ -187,7 +187,7 @@ def _fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _read_stamp() -> tuple[str, list[str]]:
+def read_stamp() -> tuple[str, list[str]]:
     """The fingerprint and the extras of the last completed installation; empty if there is none."""
     try:
         wanted, extras = STAMP.read_text().split()
@@ -216,7 +216,7 @@ def _quietly(command: list[str], hint: str) -> None:
         raise SetupError(f"The step above failed ({hint}): put that right and try again.")
 
 
-def _pip(*arguments: str) -> None:
+def pip(*arguments: str) -> None:
     """Run pip with its output in a log and a count on the screen. Raises SetupError with the log's end."""
     began = time.monotonic()
     live = sys.stdout.isatty()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import redis
 
-from ipo_site.programs import EmbeddedError
+from ipo_site.launch.programs import EmbeddedError
 
 NEEDED_BYTES = 1_000_000_000
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ipo_site import embedded
+from ipo_site.launch import addresses, embedded
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def free_port() -> int:
@@ -115,7 +115,7 @@ def test_a_killed_worker_comes_back_and_an_end_leaves_nothing(app: App, data_dir
     while not (app.pids("-Q cpu") and app.pids("ipo_site.serving")) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert app.pids("-Q cpu")
-    with psycopg.connect(embedded.urls(data_dir).database, autocommit=True) as connection:
+    with psycopg.connect(addresses.urls(data_dir).database, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1")
     assert app.end(signal.SIGTERM) == 0
     assert app.pids() == []
@@ -124,7 +124,7 @@ def test_a_killed_worker_comes_back_and_an_end_leaves_nothing(app: App, data_dir
     began = time.monotonic()
     again.wait_for("IPO is ready")
     assert time.monotonic() - began < 20
-    with psycopg.connect(embedded.urls(data_dir).database) as connection:
+    with psycopg.connect(addresses.urls(data_dir).database) as connection:
         assert connection.execute("SELECT count(*) FROM kept").fetchone() == (1,)
     # Killed itself: the kernel ends its processes, and the next start works.
     again.process.kill()
@@ -164,7 +164,7 @@ def test_numbers_that_are_none(data_dir: Path) -> None:
 
 def test_a_role_that_may_not_create_pgvector(data_dir: Path, tmp_path: Path) -> None:
     with embedded.EmbeddedServers(tmp_path / "own", redis=False) as servers:
-        url = embedded.urls(tmp_path / "own").database
+        url = addresses.urls(tmp_path / "own").database
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("CREATE ROLE modest LOGIN")
             # pgvector is a trusted extension: the database's owner may create it, this role owns nothing.

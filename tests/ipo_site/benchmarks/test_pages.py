@@ -7,9 +7,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.http import HttpResponse
-from django.urls import include, path
+from django.urls import get_resolver, include, path
 
-from ipo_site.benchmarks import history, pages
+from ipo_site.benchmarks.pages import history, measure, requests
 from preferences.models import Batch, Session
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,13 +42,13 @@ def test_no_page_asks_more_often_with_a_longer_history_and_one_that_does_is_name
 
     extra_pages(path("careless/", careless, name="careless"))
     home = connection.settings_dict["NAME"]
-    found = pages.run("ipo_test_pages", size=FEW, rounds=1)
-    more = [sentence for sentence in pages.missed(found) if "queries" in sentence]
+    found = measure.run("ipo_test_pages", size=FEW, rounds=1)
+    more = [sentence for sentence in measure.missed(found) if "queries" in sentence]
     assert more == ["careless: 38 queries, and 4 with one session."]
     measured = {row["page"].partition(",")[0] for row in found}
-    assert measured >= {pattern.name for pattern in pages._patterns(pages.get_resolver())}
+    assert measured >= {pattern.name for pattern in requests.patterns(get_resolver())}
     assert {"admin: sessions", "admin: ratings", "admin: users", "careless"} <= measured
-    assert "| careless |" in pages.table(found)
+    assert "| careless |" in measure.table(found)
     assert (connection.settings_dict["NAME"], databases()) == (home, set())
     assert not Session.objects.exists()
 
@@ -70,5 +70,5 @@ def test_a_page_that_cannot_be_measured_says_what_to_write_and_leaves_nothing(ex
 
 def test_too_slow_is_said():
     row = {"page": "index", "place": "", "limit": 0.1, "queries": 3, "queries_small": 3, "seconds_small": 0.01}
-    assert pages.missed([row | {"seconds": 0.099}]) == []
-    assert pages.missed([row | {"seconds": 0.1234}]) == ["index: 123 ms, and 100 are allowed."]
+    assert measure.missed([row | {"seconds": 0.099}]) == []
+    assert measure.missed([row | {"seconds": 0.1234}]) == ["index: 123 ms, and 100 are allowed."]

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from ipo_site.programs import EmbeddedError
+from ipo_site.launch.programs import EmbeddedError
 
 MARKER = ".ipo-data"
 MARKER_TEXT = "This folder holds the data of Image Preference Optimization.\n"

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from generation.types import Hardware
-from ipo_site import doctor
+from ipo_site.launch import doctor
 from preferences.jobs import leases
 from preferences.models import Worker
 
@@ -56,8 +56,8 @@ def test_servers_that_do_not_answer(settings, monkeypatch):
     def refuse(*_):
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(doctor.selectors, "workers", refuse)
-    found = {finding.about: finding for finding in doctor._servers()}
+    monkeypatch.setattr(doctor.job_selectors, "workers", refuse)
+    found = {finding.about: finding for finding in doctor.servers()}
     for name in ("Redis", "Postgres"):
         assert found[name].is_problem
         assert "make run" in found[name].said
@@ -68,7 +68,7 @@ def test_models_that_need_more_than_there_is(settings):
     from generation import installed
 
     def said(key: str, hardware: Hardware) -> str:
-        return ", ".join(doctor._of_model(installed.look(settings.IPO_MODELS[key]), hardware))
+        return ", ".join(doctor.of_model(installed.look(settings.IPO_MODELS[key]), hardware))
 
     laptop, card = Hardware("2 CPU cores", 8, is_gpu=False), Hardware("a card", 8, is_gpu=True)
     assert "installed" in said("pocket-landscapes", laptop)
@@ -81,7 +81,7 @@ def test_models_that_need_more_than_there_is(settings):
 @pytest.mark.django_db
 def test_a_driver_that_torch_cannot_use_is_a_problem(monkeypatch):
     monkeypatch.setattr(doctor.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
-    assert doctor._device(Hardware("2 CPU cores", 8, is_gpu=False)).is_problem
-    assert not doctor._device(Hardware("a card", 8, is_gpu=True)).is_problem
+    assert doctor.device(Hardware("2 CPU cores", 8, is_gpu=False)).is_problem
+    assert not doctor.device(Hardware("a card", 8, is_gpu=True)).is_problem
     (found,) = [finding for finding in doctor.findings() if finding.about == "Draws on"]
     assert found.is_problem  # of this machine, which has no GPU

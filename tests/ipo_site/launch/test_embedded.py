@@ -12,8 +12,9 @@ import psycopg
 import pytest
 import redis
 
-from ipo_site import embedded, processes, programs
-from ipo_site.embedded import EmbeddedError, EmbeddedServers
+from ipo_site.launch import addresses, processes, programs
+from ipo_site.launch.embedded import EmbeddedServers
+from ipo_site.launch.programs import EmbeddedError
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def connect(data_dir: Path) -> psycopg.Connection:
-    return psycopg.connect(embedded.urls(data_dir).database, autocommit=True)
+    return psycopg.connect(addresses.urls(data_dir).database, autocommit=True)
 
 
 def server_pid(data_dir: Path) -> int:
@@ -30,13 +31,13 @@ def server_pid(data_dir: Path) -> int:
 
 
 def test_a_second_start_finds_the_data_and_the_queue(data_dir: Path) -> None:
-    queue = redis.Redis.from_url(embedded.urls(data_dir).redis)
+    queue = redis.Redis.from_url(addresses.urls(data_dir).redis)
     with EmbeddedServers(data_dir), connect(data_dir) as connection:
         connection.execute("CREATE EXTENSION vector")
         connection.execute("CREATE TABLE kept AS SELECT '[1,2]'::vector AS value")
         queue.lpush("queue", "task")
     queue.close()
-    assert not embedded.socket_dir(data_dir).exists()
+    assert not addresses.socket_dir(data_dir).exists()
     with EmbeddedServers(data_dir), connect(data_dir) as connection:
         assert connection.execute("SELECT value::text FROM kept").fetchone() == ("[1,2]",)
         assert queue.lrange("queue", 0, -1) == [b"task"]
@@ -53,7 +54,7 @@ def test_where_no_package_brings_redis_the_one_on_the_path_is_used(data_dir, tmp
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     assert programs.redis_program() == str(folder / "redis-server")
     with EmbeddedServers(data_dir):
-        client = redis.Redis.from_url(embedded.urls(data_dir).redis)
+        client = redis.Redis.from_url(addresses.urls(data_dir).redis)
         assert client.ping()
         client.close()
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -66,7 +67,7 @@ def test_start_after_the_servers_were_killed(data_dir: Path) -> None:
     servers.start()
     with connect(data_dir) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 1")
-    for process, _ in servers._started.values():
+    for process in servers.processes:
         process.kill()
         process.wait()
     assert sorted(servers.revive()) == ["Postgres", "Redis"]
@@ -77,7 +78,7 @@ def test_start_after_the_servers_were_killed(data_dir: Path) -> None:
 
 def test_the_servers_end_with_the_process_that_started_them(data_dir: Path) -> None:
     code = (
-        "import sys, time, pathlib; from ipo_site.embedded import EmbeddedServers;"
+        "import sys, time, pathlib; from ipo_site.launch.embedded import EmbeddedServers;"
         "EmbeddedServers(pathlib.Path(sys.argv[1])).start(); print('up', flush=True); time.sleep(60)"
     )
     starter = subprocess.Popen([sys.executable, "-c", code, str(data_dir)], stdout=subprocess.PIPE)
@@ -115,7 +116,7 @@ def test_a_damaged_queue_is_put_aside(data_dir: Path) -> None:
         pass
     (data_dir / "redis" / "appendonly.aof").write_bytes(b"not a queue\r\n" * 10)
     with EmbeddedServers(data_dir, postgres=False):
-        assert redis.Redis.from_url(embedded.urls(data_dir).redis).ping()
+        assert redis.Redis.from_url(addresses.urls(data_dir).redis).ping()
     assert list(data_dir.glob("redis.damaged-*"))
 
 
@@ -134,7 +135,7 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_socket_folder_open_to_others_is_refused(data_dir: Path) -> None:
-    folder = embedded.socket_dir(data_dir)
+    folder = addresses.socket_dir(data_dir)
     folder.mkdir()
     folder.chmod(0o777)
     try:
@@ -145,8 +146,8 @@ def test_a_socket_folder_open_to_others_is_refused(data_dir: Path) -> None:
 
 
 def test_celery_gets_its_own_form_of_a_socket_address() -> None:
-    assert embedded.celery_url("unix:///tmp/a/redis.sock?db=3") == "redis+socket:///tmp/a/redis.sock?virtual_host=3"
-    assert embedded.celery_url("redis://host:6379/1") == "redis://host:6379/1"
+    assert addresses.celery_url("unix:///tmp/a/redis.sock?db=3") == "redis+socket:///tmp/a/redis.sock?virtual_host=3"
+    assert addresses.celery_url("redis://host:6379/1") == "redis://host:6379/1"
 
 
 def test_a_killed_process_is_known_to_be_gone() -> None:

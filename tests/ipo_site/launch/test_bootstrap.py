@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ipo_site import bootstrap
+from ipo_site.launch import bootstrap
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -64,32 +64,32 @@ def test_the_list_of_processors_with_a_wheel_is_that_of_the_project():
 
 
 def test_a_complete_installation_is_left_alone(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bootstrap.STAMP.write_text(f"{bootstrap._fingerprint()}\ndev,local\n")
+    bootstrap.STAMP.write_text(f"{bootstrap.fingerprint()}\ndev,local\n")
     bootstrap.install("local")
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("change", ["lock", "extras", "folder"])
 def test_anything_else_is_installed_again(project: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    bootstrap.STAMP.write_text(f"{bootstrap._fingerprint()}\nlocal\n")
+    bootstrap.STAMP.write_text(f"{bootstrap.fingerprint()}\nlocal\n")
     if change == "lock":
         (project / "requirements.lock").write_text("django==5.2\n")
     if change == "folder":
         monkeypatch.setattr(bootstrap, "VENV", project.parent / "moved" / ".venv")
     calls: list[tuple[str, ...]] = []
-    monkeypatch.setattr(bootstrap, "_pip", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(bootstrap, "pip", lambda *arguments: calls.append(arguments))
     # This one really has the packages.
     monkeypatch.setattr(bootstrap, "PYTHON", Path(sys.executable))
     bootstrap.install("local,dev" if change == "extras" else "local")
     extras = "dev,local" if change == "extras" else "local"
     assert calls == [("install", "-c", "requirements.lock", "-e", f".[{extras}]")]
-    assert bootstrap._read_stamp() == (bootstrap._fingerprint(), extras.split(","))
+    assert bootstrap.read_stamp() == (bootstrap.fingerprint(), extras.split(","))
 
 
 def test_an_interrupted_installation_is_begun_anew(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (bootstrap.VENV / "half.py").write_text("half")
     bootstrap.UNFINISHED.touch()
-    monkeypatch.setattr(bootstrap, "_pip", lambda *arguments: None)
+    monkeypatch.setattr(bootstrap, "pip", lambda *arguments: None)
     # The new environment is really made, and found to lack what nobody put into it.
     with pytest.raises(bootstrap.SetupError, match="a package does not load"):
         bootstrap.install("local")
@@ -99,7 +99,7 @@ def test_an_interrupted_installation_is_begun_anew(project: Path, monkeypatch: p
 
 def test_a_failed_installation_shows_its_reasons(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(bootstrap.SetupError, match="could not be installed"):
-        bootstrap._pip("install", "--no-index", "a-package-that-is-nowhere")
+        bootstrap.pip("install", "--no-index", "a-package-that-is-nowhere")
     assert "a-package-that-is-nowhere" in capsys.readouterr().err
 
 

@@ -1,29 +1,22 @@
-"""How long the server takes for each page, and how often it asks the database, with a long history and a short one.
+"""Every page of ours and of the admin, as requests to measure.
 
 The pages are those of the URL conf and of the registry of the admin: a new one gets its rows by itself, or says that it
 needs a line in FORMS or ARGUMENTS.
 """
 
-import statistics
-import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
-from unittest.mock import patch
 
 from django.contrib import admin
-from django.db import connection, transaction
 from django.http import HttpResponseBase
 from django.test import Client, RequestFactory
-from django.test.utils import override_settings
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from ipo_site.benchmarks import history
+from ipo_site.benchmarks.pages import history
 from ipo_site.middleware import local_user
-from preferences.jobs import services as jobs
 from preferences.models import Batch, Candidate, Session
 from preferences.pages import pairs
 from preferences.sessions import paging
@@ -58,21 +51,6 @@ class Row:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Figure:
-    """What a request took: seconds (median) and queries."""
-
-    page: str
-    place: str
-    seconds: float
-    queries: int
-    limit: float
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.page, self.place
-
-
 # What stands in an address, by the name it has there.
 ARGUMENTS: dict[str, Callable[[Place], Any]] = {
     "session_id": lambda place: place.batch.session_id,
@@ -98,7 +76,7 @@ def _rating(place: Place) -> dict[str, Any]:
 def _pair(place: Place) -> dict[str, Any]:
     pair, _ = pairs.next_pair(place.batch)
     if pair is None:
-        raise NoRow("There is no pair to compare: see ipo_site/benchmarks/history.py.")
+        raise NoRow("There is no pair to compare: see ipo_site/benchmarks/pages/history.py.")
     return {"first": pair.first.pk, "second": pair.second.pk, "answer": "first", "form_token": pair.form_token}
 
 
@@ -120,62 +98,10 @@ FORMS: dict[str, Callable[[Place], dict[str, Any]]] = {
 }
 
 
-def run(name: str, *, size: history.Size = history.LARGE, rounds: int = 5, keep: bool = False) -> list[dict[str, Any]]:
-    """Measure all pages on a small and on a large history, in scratch databases whose names begin with this.
-
-    Rows of page, place, limit, and seconds and queries of each. Raises NoRow.
-    """
-    found: dict[str, dict[tuple[str, str], Figure]] = {}
-    _client.cache_clear()
-    for which, this in (("small", history.SMALL), ("large", size)):
-        with (
-            tempfile.TemporaryDirectory() as pictures,
-            override_settings(MEDIA_ROOT=pictures),
-            patch.object(jobs, "wake"),  # no worker is woken: its database knows nothing of these batches
-            history.scratch(f"{name}_{which}", keep=keep) as was_there,
-        ):
-            if was_there and Session.objects.exists():
-                history.write_files(this.pictures)
-            else:
-                history.fill(this)
-            figures = [_figure(row, rounds) for row in rows()]
-            found[which] = {figure.key: figure for figure in figures}
-    return [
-        {
-            **asdict(large),
-            "seconds_small": found["small"][key].seconds if key in found["small"] else None,
-            "queries_small": found["small"][key].queries if key in found["small"] else None,
-        }
-        for key, large in found["large"].items()
-    ]
-
-
-def missed(found: list[dict[str, Any]]) -> list[str]:
-    """A sentence for each page that is too slow, or asks more often than with one session."""
-    said = []
-    for row in found:
-        name = f"{row['page']}, {row['place']}" if row["place"] else row["page"]
-        if row["seconds"] >= row["limit"]:
-            said.append(f"{name}: {1000 * row['seconds']:.0f} ms, and {1000 * row['limit']:.0f} are allowed.")
-        if row["queries_small"] is not None and row["queries"] > row["queries_small"]:
-            said.append(f"{name}: {row['queries']} queries, and {row['queries_small']} with one session.")
-    return said
-
-
-def table(found: list[dict[str, Any]]) -> str:
-    """As Markdown: each page where it is slowest."""
-    lines = ["| Page | ms | with one session | Queries |", "|---|---:|---:|---:|"]
-    for page in dict.fromkeys(row["page"] for row in found):
-        of_page = [row for row in found if row["page"] == page]
-        ms, small = (round(1000 * max(row[name] or 0 for row in of_page)) for name in ("seconds", "seconds_small"))
-        lines.append(f"| {page} | {ms} | {small} | {max(row['queries'] for row in of_page)} |")
-    return "\n".join(lines)
-
-
 def rows() -> Iterator[Row]:
     """Every page of ours and of the admin, on what is in the database."""
     places = list(_places())
-    for pattern in _patterns(get_resolver()):
+    for pattern in patterns(get_resolver()):
         yield from _of_ours(pattern, places)
     yield from _of_admin()
 
@@ -194,12 +120,13 @@ def _places() -> Iterator[Place]:
         yield Place(name, batch, candidate)
 
 
-def _patterns(resolver: URLResolver) -> Iterator[URLPattern]:
+def patterns(resolver: URLResolver) -> Iterator[URLPattern]:
+    """Those of the URL conf, without the admin's."""
     for pattern in resolver.url_patterns:
         if isinstance(pattern, URLPattern):
             yield pattern
         elif pattern.namespace != "admin":
-            yield from _patterns(pattern)
+            yield from patterns(pattern)
 
 
 def _of_ours(pattern: URLPattern, places: list[Place]) -> Iterator[Row]:
@@ -212,7 +139,7 @@ def _of_ours(pattern: URLPattern, places: list[Place]) -> Iterator[Row]:
     for place in places if wanted else places[:1]:
         url = reverse(pattern.name, kwargs={name: ARGUMENTS[name](place) for name in wanted})
         name = place.name if wanted else ""
-        answer = _ask(url)
+        answer = ask(url)
         if answer.status_code < 300:
             yield Row(pattern.name, name, url, OURS)
         elif answer.status_code == 302:  # a fragment of a page, that the script asks for
@@ -264,45 +191,15 @@ def _of_admin() -> Iterator[Row]:
 
 
 @cache
-def _client() -> Client:
+def client() -> Client:
     """One for all requests: each new one would look through all static files first, as a server does when it starts."""
     return Client(SERVER_NAME="127.0.0.1")
 
 
-def _ask(url: str, form: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> HttpResponseBase:
-    client = _client()
-    client.cookies.clear()  # what one page has to say is not shown on the next
+def ask(url: str, form: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> HttpResponseBase:
+    """A GET, or with a form a POST."""
+    browser = client()
+    browser.cookies.clear()  # what one page has to say is not shown on the next
     if form is None:
-        return client.get(url, headers=dict(headers or {}))
-    return client.post(url, form, headers=dict(headers or {}))
-
-
-def _figure(row: Row, rounds: int) -> Figure:
-    """What is too slow is tried a few times more, and the least counts: something else may have had the machine."""
-    figure = _measure(row, rounds)
-    for _ in range(4):
-        if figure.seconds >= row.limit:
-            figure = min(figure, _measure(row, rounds), key=lambda one: one.seconds)
-    return figure
-
-
-def _measure(row: Row, rounds: int) -> Figure:
-    """Median of some rounds after one that is not counted (templates are compiled then)."""
-    times, queries = [], 0
-    for _ in range(1 + rounds):
-        queries = 0
-
-        def count(execute: Any, *args: Any) -> Any:
-            nonlocal queries
-            queries += 1
-            return execute(*args)
-
-        with transaction.atomic(), connection.execute_wrapper(count):
-            began = time.perf_counter()
-            answer = _ask(row.url, row.form, row.headers)
-            b"".join(getattr(answer, "streaming_content", ()))
-            times.append(time.perf_counter() - began)
-            transaction.set_rollback(True)
-        if answer.status_code >= 400:
-            raise NoRow(f"{row.page} ({row.url}) answers {answer.status_code}: see FORMS in {__name__}.")
-    return Figure(row.page, row.place, statistics.median(times[1:]), queries, row.limit)
+        return browser.get(url, headers=dict(headers or {}))
+    return browser.post(url, form, headers=dict(headers or {}))

@@ -17,7 +17,7 @@ from types import FrameType
 
 from honcho.environ import parse_procfile  # type: ignore[import-untyped]
 
-from ipo_site.processes import tied
+from ipo_site.launch.processes import tied
 
 GRACE_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 1.0
