@@ -34,8 +34,7 @@ class BatchRatingsForm(forms.Form):
 
     def __init__(self, *args: Any, candidate_ids: list[int], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name in ("good", "bad"):
-            field = self.fields[name]
+        for field in self.fields.values():
             assert isinstance(field, forms.TypedMultipleChoiceField)
             field.choices = [(pk, pk) for pk in candidate_ids]
             field.error_messages["invalid_choice"] = "Picture %(value)s is not in this batch: reload the page."

@@ -64,11 +64,15 @@ def _event(asked: Asked, kind: str, token: uuid.UUID) -> Rating:
     )
 
 
-def choices(kind: str, pictures: Iterable[int]) -> QuerySet[RatedPicture]:
-    """Which of the pictures (ids) were chosen before others, and stand."""
-    return RatedPicture.objects.filter(
-        rating__kind=kind, rating__undone_at__isnull=True, picture__in=list(pictures), value__gt=0
-    )
+def choices(event: str, pictures: Iterable[int]) -> QuerySet[Rating]:
+    """The events that chose one of the pictures (ids) before others, and stand."""
+    chosen = RatedPicture.objects.filter(picture__in=list(pictures), value__gt=0)
+    return Rating.objects.filter(kind=event, undone_at__isnull=True, items__in=chosen).distinct()
+
+
+def chosen(ratings: QuerySet[Rating]) -> set[int]:
+    """The pictures (ids) that these events chose before others."""
+    return set(RatedPicture.objects.filter(rating__in=ratings, value__gt=0).values_list("picture_id", flat=True))
 
 
 def take_back(picture: int) -> None:

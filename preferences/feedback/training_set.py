@@ -15,7 +15,7 @@ from preferences.feedback.models import RatedPicture
 from preferences.learning.judgments import Judgment
 from preferences.library.models import Descriptor, Embedding, Picture
 
-UNHEARD = [event for event, kind in KIND_OF.items() if event in kind.unheard]
+HEARD = [event for event, kind in KIND_OF.items() if event not in kind.unheard]
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,7 @@ def training_set(
     stands = Q(rating__undone_at__isnull=True)
     if at is not None:
         stands = Q(rating__answered_at__lte=at) & (stands | Q(rating__undone_at__gt=at))
-    said = RatedPicture.objects.filter(stands, rating__session=session_id)
-    said = said.exclude(rating__kind__in=UNHEARD)
+    said = RatedPicture.objects.filter(stands, rating__session=session_id, rating__kind__in=HEARD)
     if since is not None:
         said = said.filter(rating__answered_at__gt=since)
     items = said.order_by("rating_id", "-value", "pk").values_list(

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
 from generation.progress import Progress
-from preferences.feedback.kinds import KINDS, WORDS, Button, Kind
+from preferences.feedback.kinds import WORDS, Button, Kind, kind_named
 from preferences.feedback.selectors import ON_TILES, in_kind, last_word, said
 from preferences.jobs.models import Worker
 from preferences.jobs.selectors import WORKER_SILENCE
@@ -43,7 +43,7 @@ class BatchView:
     @property
     def kind(self) -> Kind:
         """The session's way of asking."""
-        return KINDS[self.session.asking]
+        return kind_named(self.session.asking)
 
     @cached_property
     def drawn(self) -> int:
@@ -141,7 +141,7 @@ def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, nu
     heard = batch.worker_seen is not None and timezone.now() - batch.worker_seen < WORKER_SILENCE
     return BatchView(
         batch=batch,
-        tiles=_tiles(batch, KINDS[batch.session.asking]),
+        tiles=_tiles(batch, kind_named(batch.session.asking)),
         worker_state=batch.worker_state if heard else "offline",
         worker_error=batch.worker_error or "" if heard else "",
         load=_loading(batch.worker_progress, batch) if heard else None,

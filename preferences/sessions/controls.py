@@ -208,7 +208,7 @@ class PageControls(Controls):
     asking = control(
         models.CharField(
             "You say",
-            max_length=10,
+            max_length=20,
             choices=ways_of_asking,
             default=GoodBad.name,
             help_text="Change it whenever you like: nothing that you said is lost.",

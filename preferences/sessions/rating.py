@@ -76,13 +76,13 @@ def _choose(batch: Batch, picture: int, kind: AmongOthers, token: uuid.UUID) -> 
         raise NotAllowed("This batch is still being drawn: choose the best when you have seen all of it.")
     pictures = list(batch.pictures())
     earlier = feedback.choices(kind.event, {picture, *(one.pk for one in pictures)})
-    before = set(earlier.values_list("picture", flat=True))
+    before = feedback.chosen(earlier)
     chosen = kind.choose(picture, files.seen(pictures) - {picture}, before)
     if chosen is None:
         return False
     with counts.kept(batch.session_id, {picture, *before}):
         if chosen.replaces:
-            feedback.undo(Rating.objects.filter(items__in=earlier))
+            feedback.undo(earlier)
         asked = Asked(batch.session.owner_id, batch.session_id, batch.job.finished_at)
         feedback.add_one(asked, kind.event, chosen.values, token)
     return chosen.is_last

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from preferences.errors import NotAllowed
 from preferences.feedback import services as feedback
-from preferences.feedback.kinds import BAD, GOOD, KINDS, WORDS
+from preferences.feedback.kinds import BAD, GOOD, LABELS, kind_named
 from preferences.feedback.selectors import last_word, rated
 from preferences.jobs import services as jobs
 from preferences.jobs.models import Job
@@ -66,7 +66,7 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
         known = {one.picture_id: one.said for one in named}
         _say(batch, {pk: value for pk, value in wanted.items() if known[pk] != value})
         return session.batches.filter(number__gt=number).earliest("number")
-    if session.unrated_is_bad and KINDS[session.asking].unrated_is_bad:
+    if session.unrated_is_bad and kind_named(session.asking).unrated_is_bad:
         shown = files.seen(batch.pictures())
         wanted = dict.fromkeys(shown - rated(shown), BAD) | wanted
     _say(batch, wanted)
@@ -78,7 +78,7 @@ def _say(batch: Batch, values: Mapping[int, float]) -> None:
     """That these pictures (ids) of a batch are good or bad."""
     with counts.kept(batch.session_id, values):
         asked = feedback.Asked(batch.session.owner_id, batch.session_id, batch.job.finished_at)
-        feedback.add_each(asked, WORDS["good"].event, values)
+        feedback.add_each(asked, LABELS.event, values)
 
 
 def refuse_unseen(*candidates: Candidate) -> None:

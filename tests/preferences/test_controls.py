@@ -5,11 +5,14 @@ from dataclasses import fields, replace
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils.choices import CallableChoiceIterator
 
 from preferences.learning.config import LearningConfig
 from preferences.learning.search import SPACE
 from preferences.models import Batch, Session
+from preferences.sessions import services as session_services
 from preferences.sessions import training
 from preferences.sessions.controls import DrawingControls, LearningControls, PageControls
 from tests.factories import SessionFactory, start_form
@@ -62,7 +65,8 @@ def test_the_database_holds_to_the_bounds_and_choices_of_each_control(session, t
     rows = table.objects.all()
     assert rows.count() == 1
     for name, control in table.control_fields().items():
-        wrong = ["none"] if table._meta.get_field(name).choices else []
+        choices = table._meta.get_field(name).choices
+        wrong = ["none"] if choices and not isinstance(choices, CallableChoiceIterator) else []
         if control.bounds is not None:
             low, high = control.bounds
             rows.update(**{name: low})
@@ -71,6 +75,21 @@ def test_the_database_holds_to_the_bounds_and_choices_of_each_control(session, t
         for value in wrong:
             with pytest.raises(IntegrityError, match=f"{table.__name__.lower()}_{name}"), transaction.atomic():
                 rows.update(**{name: value})
+
+
+@pytest.mark.django_db
+def test_choices_that_grow_without_a_migration_are_held_to_by_forms_and_services(client, session):
+    fields = {name: Session._meta.get_field(name) for name in CONTROLS}
+    growing = {name for name, field in fields.items() if isinstance(field.choices, CallableChoiceIterator)}
+    assert growing == {"asking"}
+    for name in growing:
+        assert client.post("/", start_form(**{name: "none"})).status_code == 400
+        before = getattr(session, name)
+        with pytest.raises(ValidationError, match="none"):
+            session_services.update_controls(session, {name: "none"})
+        session.refresh_from_db()
+        assert getattr(session, name) == before
+    assert Session.objects.count() == 1
 
 
 @pytest.mark.django_db

@@ -7,9 +7,11 @@ from preferences.feedback.kinds.pairs import Pairs
 from preferences.feedback.kinds.ranking import Ranking
 from preferences.feedback.kinds.stars import OneToFive
 
+LABELS = GoodBad()  # what the form of a whole batch says of its pictures, and what “Unrated is bad” does
+
 # In the order in which the form offers them.
 KINDS: dict[str, Kind] = {
-    GoodBad.name: GoodBad(),
+    GoodBad.name: LABELS,
     OneToFive.name: OneToFive(),
     Best.name: Best(),
     Pairs.name: Pairs(),
@@ -25,6 +27,11 @@ WORDS: dict[str, OfTiles] = {
 ANSWERS: dict[str, OfTwo] = {
     button.word: kind for kind in KINDS.values() if isinstance(kind, OfTwo) for button in kind.buttons
 }
+
+
+def kind_named(asking: str) -> Kind:
+    """By a value of the control `asking`. A session may outlive its kind: then it asks for good or bad."""
+    return KINDS.get(asking, LABELS)
 
 
 def ways_of_asking() -> list[tuple[str, str]]:
@@ -43,6 +50,7 @@ __all__ = [
     "GOOD",
     "KINDS",
     "KIND_OF",
+    "LABELS",
     "WORDS",
     "AmongOthers",
     "Button",
@@ -55,5 +63,6 @@ __all__ = [
     "Pairs",
     "Said",
     "events",
+    "kind_named",
     "ways_of_asking",
 ]

@@ -67,6 +67,7 @@ class Kind(ABC):
     is_choice: ClassVar[bool] = False  # a picture is chosen among the others of its batch
     is_single: ClassVar[bool] = False  # choosing another takes it from the one that was chosen before
     has_places: ClassVar[bool] = False  # the chosen have an order, and each shows its place
+    is_scale: ClassVar[bool] = False  # its buttons lie in a row, and a pressed one fills all before it
     # A picture may have it and a word of another kind at once; otherwise a picture shows the last word of all kinds.
     stands_beside: ClassVar[bool] = False
 
@@ -112,9 +113,10 @@ class AmongOthers(OfTiles):
 
     @abstractmethod
     def choose(self, picture: int, others: Collection[int], chosen: Collection[int]) -> Chosen | None:
-        """Choose a picture (id) among all others that the page shows; `chosen` are those that were chosen before.
+        """Choose a picture (id) among all others that the page shows.
 
-        None where it is chosen already and nothing changes. Raises NotAllowed, with what to do instead.
+        chosen: those that were chosen before, also where the page shows them no longer. None where it is chosen
+        already and nothing changes. Raises NotAllowed, with what to do instead.
         """
 
     def judgments(self, said: Said) -> list[Judgment]:

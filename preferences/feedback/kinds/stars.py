@@ -11,6 +11,7 @@ class OneToFive(OfOne):
     label = "1 to 5 stars"
     buttons = tuple(Button(str(n), "★", key=str(n), name=f"{n} star{'s' * (n != 1)}") for n in NUMBERS)
     events = {"stars": "Stars"}
+    is_scale = True
     values = {str(n): (n - 3) / 2 for n in NUMBERS}
 
     def judgments(self, said: Said) -> list[Judgment]:
