@@ -74,11 +74,11 @@ def progress(request: Request, session_id: uuid.UUID, number: int) -> HttpRespon
     return news(request, shown_batch(request, session_id, number), request.GET.get("after", ""))
 
 
-def news(request: Request, view: BatchView, after: str, template: str = "news") -> HttpResponse:
+def news(request: Request, view: BatchView, after: str, partial: str = "polled") -> HttpResponse:
     """What a page that shows the tiles up to the moment `after` (see BatchView.cursor) does not show yet."""
     tiles = view.drawn_after(_moment(after)) + view.previewed
     page = {"view": view, "session": view.session, "tiles": tiles}
-    response = render(request, f"preferences/swap/{template}.html", page)
+    response = render(request, f"preferences/session.html#{partial}", page)
     # Answers may overtake each other: the page takes none that was read before what it shows (microseconds).
     response["X-Read-At"] = str(int(view.read_at.timestamp() * 1e6))
     return response
