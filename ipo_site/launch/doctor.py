@@ -16,7 +16,7 @@ from generation import installed
 from generation.manager import ModelManager
 from generation.types import Hardware
 from ipo_site import env
-from ipo_site.launch import checks
+from ipo_site.launch import checks, schema
 from ipo_site.launch.programs import EmbeddedError
 from preferences.jobs import selectors as job_selectors
 
