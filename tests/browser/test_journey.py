@@ -57,12 +57,10 @@ def test_a_journey_with_script(page, live_server, workers):
 
     # With keys alone.
     good.focus()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("g")
-    is_pressed(second.get_by_role("button", name="Good"))
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("b")
-    is_pressed(third.get_by_role("button", name="Bad"))
+    for key, tile, name in (("g", second, "Good"), ("b", third, "Bad")):
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press(key)
+        is_pressed(tile.get_by_role("button", name=name))
 
     session = Session.objects.get()
     eventually(page, lambda: rating_counts(session), (2, 1))
