@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import redis
 from django.conf import settings
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import DatabaseError
 from huggingface_hub import constants
 
@@ -18,7 +16,7 @@ from generation import installed
 from generation.manager import ModelManager
 from generation.types import Hardware
 from ipo_site import env
-from ipo_site.launch import checks
+from ipo_site.launch import checks, schema
 from ipo_site.launch.programs import EmbeddedError
 from preferences.jobs import selectors as job_selectors
 
@@ -70,16 +68,17 @@ def device(hardware: Hardware) -> Finding:
 def servers() -> Iterator[Finding]:
     """Postgres, the workers and Redis."""
     try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        workers = job_selectors.workers() if not missing else []
+        is_other, missing = schema.is_from_another_version(), schema.missing()
+        workers = [] if is_other or missing else job_selectors.workers()
     except DatabaseError as error:
         why = " ".join(str(error).split())
         yield Finding("Postgres", f"does not answer ({why}): {NOT_RUNNING}", is_problem=True)
     else:
         yield Finding("Postgres", "answers")
-        if missing:
-            yield Finding("Database", f"lacks {len(missing)} migrations: {NOT_RUNNING}", is_problem=True)
+        if is_other:
+            yield Finding("Database", schema.FROM_ANOTHER_VERSION, is_problem=True)
+        elif missing:
+            yield Finding("Database", f"lacks {missing} migrations: {NOT_RUNNING}", is_problem=True)
         elif not workers:
             yield Finding("Workers", f"none was heard of lately: {NOT_RUNNING}", is_problem=True)
         for worker in workers:

@@ -67,14 +67,7 @@ def propose(
     """
     context = SearchContext(anchor, geometry, config, rng)
     kind, optimiser = checked_methods(feedback, context, n)
-    began = time.perf_counter()
-    model, shortage = None, None
-    try:
-        model = kind.fit(feedback, config, previous if isinstance(previous, kind) else None)
-    except CannotFit as why:
-        shortage = why.shortage
-    seconds = time.perf_counter() - began
-
+    model, shortage, metrics = fit(kind, feedback, config, previous)
     lacks_start = config.start in NEEDS_GOOD and not feedback.good.any()
     reason = reason_to_widen(feedback)
     if reason:
@@ -88,20 +81,30 @@ def propose(
             away = scatter(len(feedback.pointing_batches), config)
             vectors = breed_in(vectors, parents, geometry, away, rng)
 
-    metrics = sizes(feedback)
-    if model is not None:
-        accuracy = held_out_accuracy(kind, feedback, config, SECONDS_TO_FIT - seconds)
-        metrics |= {"seconds_fit": seconds} | model.metrics()
-        metrics |= {"held_out_accuracy": accuracy} if np.isfinite(accuracy) else {}
     return Proposal(
         vectors=np.asarray(vectors, dtype=np.float32),
         scores=None if model is None else model.utility(vectors - anchor),
         distances=geometry.distance(vectors, anchor),
         learned=Learned(config.value_model, feedback.counts, shortage, lacks_start),
         reason=reason,
-        metrics=metrics,
+        metrics=sizes(feedback) | metrics,
         model=model,
     )
+
+
+def fit(
+    kind: type[ValueModel], feedback: Feedback, config: LearningConfig, previous: ValueModel | None
+) -> tuple[ValueModel | None, Shortage | None, dict[str, float]]:
+    """The fitted model with its figures; or None, and what there is too little of."""
+    began = time.perf_counter()
+    try:
+        model = kind.fit(feedback, config, previous if isinstance(previous, kind) else None)
+    except CannotFit as why:
+        return None, why.shortage, {}
+    seconds = time.perf_counter() - began
+    accuracy = held_out_accuracy(kind, feedback, config, SECONDS_TO_FIT - seconds)
+    metrics = {"seconds_fit": seconds} | model.metrics()
+    return model, None, metrics | ({"held_out_accuracy": accuracy} if np.isfinite(accuracy) else {})
 
 
 def checked_methods(feedback: Feedback, context: SearchContext, n: int) -> tuple[type[ValueModel], Optimiser]:

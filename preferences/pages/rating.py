@@ -26,6 +26,6 @@ def rate(request: Request, candidate_id: int) -> HttpResponse:
         return redirect(tile_url(candidate))
     view = shown_batch(request, batch.session_id, batch.number)
     # The page says up to when it shows the tiles, so that what was drawn meanwhile comes along and is not skipped.
-    response = news(request, view, request.POST.get("after", ""), is_rating=True)
+    response = news(request, view, request.POST.get("after", ""), partial="rated")
     labels = {str(tile.candidate.pk): button.label for tile in view.tiles for button in tile.asked if button.has_place}
     return trigger_client_event(response, "placed", labels) if labels else response

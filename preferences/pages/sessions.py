@@ -71,16 +71,14 @@ def progress(request: Request, session_id: uuid.UUID, number: int) -> HttpRespon
     """The polled fragment: the progress node, and out of band the tiles drawn since the last poll."""
     if not request.htmx:
         return redirect("batch", session_id, number)
-    view = shown_batch(request, session_id, number)
-    more = {} if view.batch.is_active else {"learned": view.learned}  # the last poll: of what this batch was proposed
-    return news(request, view, request.GET.get("after", ""), **more)
+    return news(request, shown_batch(request, session_id, number), request.GET.get("after", ""))
 
 
-def news(request: Request, view: BatchView, after: str, **more: Any) -> HttpResponse:
+def news(request: Request, view: BatchView, after: str, partial: str = "polled") -> HttpResponse:
     """What a page that shows the tiles up to the moment `after` (see BatchView.cursor) does not show yet."""
     tiles = view.drawn_after(_moment(after)) + view.previewed
-    page = {"view": view, "session": view.session, "tiles": tiles, **more}
-    response = render(request, "preferences/progress.html", page)
+    page = {"view": view, "session": view.session, "tiles": tiles}
+    response = render(request, f"preferences/session.html#{partial}", page)
     # Answers may overtake each other: the page takes none that was read before what it shows (microseconds).
     response["X-Read-At"] = str(int(view.read_at.timestamp() * 1e6))
     return response

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from preferences.models import Session
+from tests.drawing import draw_batch
+from tests.factories import SessionFactory
 from tests.recovery.conftest import wait_until_quiet, workers
 
 __all__ = ["workers"]
@@ -72,3 +75,16 @@ def page_without_script(browser, transactional_db) -> Iterator[Page]:
     yield context.new_page()
     context.close()
     wait_until_quiet()
+
+
+@pytest.fixture
+def drawn(live_server, page, manager) -> Callable[..., Session]:
+    """Opens a session of this kind whose first batch is drawn."""
+
+    def open_session(**fields) -> Session:
+        session = SessionFactory(**fields)
+        draw_batch(session.batches.get().pk, manager, "gpu@test")
+        page.goto(f"{live_server.url}/s/{session.pk}/")
+        return session
+
+    return open_session

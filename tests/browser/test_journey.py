@@ -4,6 +4,7 @@ from playwright.sync_api import expect
 
 from preferences.models import Rating, Session
 from tests.browser.conftest import eventually
+from tests.browser.tiles import is_pressed
 from tests.factories import rating_counts
 
 
@@ -34,47 +35,42 @@ def test_a_journey_with_script(page, live_server, workers):
     workers.start("gpu")
     start(page, live_server, Curation_Size=6, Diff_Steps=12)
     status = page.get_by_role("status")
-    first = page.get_by_role("group", name="Candidate 1", exact=True)
+    first, second, third = (page.get_by_role("group", name=f"Candidate {n}", exact=True) for n in (1, 2, 3))
     expect(first.get_by_role("img")).to_be_visible(timeout=60_000)
 
     # Rating while the rest is drawn: the tile under the hand stays, and keeps the focus.
-    good = first.get_by_role("button", name="Good")
+    good, bad = (first.get_by_role("button", name=name) for name in ("Good", "Bad"))
     good.click()
-    expect(good).to_have_attribute("aria-pressed", "true")
+    is_pressed(good)
     expect(good).to_be_focused()
     expect(status).to_contain_text("6 of 6 images", timeout=60_000)
     expect(good).to_be_focused()
-    expect(good).to_have_attribute("aria-pressed", "true")
+    is_pressed(good)
     expect(page.locator("[hx-trigger]")).to_have_count(0)  # nothing is drawn: nothing is polled
 
     # A change of mind, and back to no rating.
-    bad = first.get_by_role("button", name="Bad")
     bad.click()
-    expect(bad).to_have_attribute("aria-pressed", "true")
-    expect(good).to_have_attribute("aria-pressed", "false")
+    is_pressed(bad)
+    is_pressed(good, False)
     good.click()
-    expect(good).to_have_attribute("aria-pressed", "true")
+    is_pressed(good)
 
     # With keys alone.
     good.focus()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("g")
-    second = page.get_by_role("group", name="Candidate 2", exact=True)
-    expect(second.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("b")
-    third = page.get_by_role("group", name="Candidate 3", exact=True)
-    expect(third.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
+    for key, tile, name in (("g", second, "Good"), ("b", third, "Bad")):
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press(key)
+        is_pressed(tile.get_by_role("button", name=name))
 
     session = Session.objects.get()
     eventually(page, lambda: rating_counts(session), (2, 1))
     expect(page.locator("#counts")).to_have_text("2 good, 1 bad so far")
     page.reload()
-    expect(second.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
+    is_pressed(second.get_by_role("button", name="Good"))
     page.keyboard.press("b")  # nothing has the focus yet: it is the first picture that is meant
-    expect(page.locator(".tile").first.get_by_role("button", name="Bad")).to_have_attribute("aria-pressed", "true")
+    is_pressed(bad)
     page.keyboard.press("g")
-    expect(page.locator(".tile").first.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
+    is_pressed(good)
 
     page.get_by_role("button", name="Submit batch").click()
     expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
@@ -124,9 +120,9 @@ def test_a_journey_without_script(page_without_script, live_server, workers):
     expect(page.get_by_role("status")).to_contain_text("4 of 4 images", timeout=60_000)
     first = page.get_by_role("group", name="Candidate 1", exact=True)
     first.get_by_role("button", name="Good").click()
-    expect(first.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "true")
+    is_pressed(first.get_by_role("button", name="Good"))
     first.get_by_role("button", name="Take back").click()
-    expect(first.get_by_role("button", name="Good")).to_have_attribute("aria-pressed", "false")
+    is_pressed(first.get_by_role("button", name="Good"), False)
     expect(first.get_by_role("button", name="Take back")).to_have_count(0)
     # The whole batch at once: ticks, then one button.
     for name in ("Candidate 2", "Candidate 4"):

@@ -3,65 +3,14 @@
 import re
 import uuid
 
-import pytest
-from playwright.sync_api import APIResponse, Page, Route, expect
+from playwright.sync_api import expect
 
 from preferences.models import Candidate, Rating, Session
-from preferences.sessions import rating, training
+from preferences.sessions import rating
 from tests.browser.conftest import eventually
+from tests.browser.tiles import Slow, button, is_pressed, settled
 from tests.drawing import draw_batch
 from tests.factories import SessionFactory, rating_counts
-
-
-@pytest.fixture
-def drawn(live_server, page, manager):
-    """Opens a session of this kind whose first batch is drawn."""
-
-    def open_session(**fields) -> Session:
-        session = SessionFactory(**fields)
-        draw_batch(session.batches.get().pk, manager, "gpu@test")
-        page.goto(f"{live_server.url}/s/{session.pk}/")
-        return session
-
-    return open_session
-
-
-class Slow:
-    """Keeps the first requests of a kind until they are let go; or their answers: then the server has heard them."""
-
-    def __init__(
-        self, page: Page, of: str | re.Pattern[str] = "**/rate", answers: bool = False, first: int = 1
-    ) -> None:
-        self.kept: list[tuple[Route, APIResponse | None]] = []
-        self.keeps_answers = answers
-        self.page = page
-        page.route(of, self.keep, times=first)
-
-    def keep(self, route: Route) -> None:
-        self.kept.append((route, route.fetch() if self.keeps_answers else None))
-
-    def wait(self) -> None:
-        eventually(self.page, lambda: bool(self.kept), True)
-
-    def let_go(self) -> None:
-        assert self.kept  # otherwise nothing was slow
-        for route, answer in self.kept:
-            if answer is None:
-                route.continue_()
-            else:
-                route.fulfill(response=answer)
-
-
-def button(page, number: int, name: str = "Good"):
-    return page.get_by_role("group", name=f"Candidate {number}", exact=True).get_by_role("button", name=name)
-
-
-def is_pressed(button, wanted: bool = True) -> None:
-    expect(button).to_have_attribute("aria-pressed", str(wanted).lower())
-
-
-def settled(page) -> None:
-    expect(page.locator(".tile form.htmx-request")).to_have_count(0)
 
 
 def counted(session: Session):
@@ -309,51 +258,3 @@ def test_what_is_there_without_script_is_not_there_with_it(page, live_server, ma
     draw_batch(session.batches.get().pk, manager, "gpu@test")
     expect(button(page, 4)).to_be_visible()
     expect(page.locator(".tile input[type=checkbox]")).to_have_count(0)
-
-
-def pairs(page, drawn) -> Session:
-    session = drawn(asking="pairs", curation_size=6, inference_batch=6)
-    page.get_by_role("link", name="Compare pairs").click()
-    expect(page.locator("form.pair")).to_have_attribute("data-seen", "")
-    return session
-
-
-def test_a_held_key_answers_one_pair(page, drawn):
-    pairs(page, drawn)
-    for _ in range(5):
-        page.keyboard.down("ArrowLeft")
-        page.wait_for_timeout(250)
-    page.keyboard.up("ArrowLeft")
-    expect(page.get_by_role("status")).to_contain_text("1 answered, at most 5")
-    eventually(page, Rating.objects.count, 1)
-
-
-def test_a_pair_that_nobody_has_seen_is_not_answered(page, drawn):
-    session = pairs(page, drawn)
-    slow = Slow(page, re.compile(r"/image\?"), first=2)  # the next pictures do not come yet
-    first = page.get_by_role("button", name="The left one")
-    first.dblclick()
-    expect(page.get_by_role("status")).to_contain_text("1 answered")
-    first.click()
-    page.wait_for_timeout(500)
-    first.click()
-    page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(500)  # an answer would be at the server by then
-    assert Rating.objects.count() == 1
-    slow.let_go()
-    expect(page.locator("form.pair")).to_have_attribute("data-seen", "")
-    first.click()
-    expect(page.get_by_role("status")).to_contain_text("2 answered")
-    assert [one.values for one in training.training_set(session, 256).said] == [(1.0, -1.0)] * 2
-
-
-def test_an_answer_on_its_way_goes_along_with_next_batch(page, drawn):
-    session = pairs(page, drawn)
-    slow = Slow(page, "**/pairs")
-    page.keyboard.press("ArrowLeft")
-    slow.wait()
-    page.get_by_role("button", name="Enough: next batch").click()
-    assert session.batches.count() == 1
-    slow.let_go()
-    expect(page.get_by_role("link", name="Batch 2", exact=True)).to_have_attribute("aria-current", "page")
-    assert Rating.objects.count() == 1

@@ -10,6 +10,17 @@ from ipo_site.benchmarks.speed.full_size import clip_tokenizer, t5_tokenizer
 TOKENS, T5_SIZE, CLIP_SIZE = 16, 64, 64
 CLIP_WORDS = 2 * 26 + 2  # a letter within a word and at its end; begin and end
 
+CLIP = CLIPTextConfig(
+    vocab_size=CLIP_WORDS,
+    hidden_size=CLIP_SIZE,
+    intermediate_size=32,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    bos_token_id=CLIP_WORDS - 2,
+    eos_token_id=CLIP_WORDS - 1,
+    pad_token_id=CLIP_WORDS - 1,
+)
+
 
 def spec(source: str) -> ModelSpec:
     """The entry of the pipeline that is saved in the folder `source`."""
@@ -50,18 +61,7 @@ def build(seed: int = 0) -> FluxPipeline:
                 shift_factor=0.1,
                 scaling_factor=0.4,
             ),
-            text_encoder=CLIPTextModel(
-                CLIPTextConfig(
-                    vocab_size=CLIP_WORDS,
-                    hidden_size=CLIP_SIZE,
-                    intermediate_size=32,
-                    num_hidden_layers=1,
-                    num_attention_heads=2,
-                    bos_token_id=CLIP_WORDS - 2,
-                    eos_token_id=CLIP_WORDS - 1,
-                    pad_token_id=CLIP_WORDS - 1,
-                )
-            ),
+            text_encoder=CLIPTextModel(CLIP),
             tokenizer=clip_tokenizer(CLIP_WORDS),
             text_encoder_2=T5EncoderModel(
                 T5Config(vocab_size=32, d_model=T5_SIZE, d_kv=32, d_ff=64, num_layers=1, num_heads=2)

@@ -77,16 +77,11 @@ def train(
     draws other random numbers, made from `seed` and the step at which it starts.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path, first = folder / f"{name}.pt", 0
+    path = folder / f"{name}.pt"
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
     average = EMAModel(parameters, decay=AVERAGE_DECAY, use_ema_warmup=True, power=0.75)
-    if path.exists():
-        state = torch.load(path, weights_only=True, map_location=device())
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        average.load_state_dict(state["average"])
-        first = state["step"]
+    first = resume(path, model, optimiser, average)
     rng = np.random.default_rng([seed, first])
     torch.manual_seed(int(rng.integers(2**31)))
     step, started, saved = first, time.monotonic(), 0.0
@@ -111,6 +106,17 @@ def train(
                 save(path, model, optimiser, average, step)
     save(path, model, optimiser, average, step)
     return path
+
+
+def resume(path: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, average: EMAModel) -> int:
+    """Take up what `save` wrote, if there is a checkpoint; returns the step from which to go on."""
+    if not path.exists():
+        return 0
+    state = torch.load(path, weights_only=True, map_location=device())
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    average.load_state_dict(state["average"])
+    return int(state["step"])
 
 
 def save(path: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, average: EMAModel, step: int) -> None:

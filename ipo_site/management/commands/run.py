@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.utils import DatabaseError
 
 from ipo_site import env, predecessor
-from ipo_site.launch import checks, data_dir, embedded, programs
+from ipo_site.launch import checks, data_dir, embedded, programs, schema
 from ipo_site.launch.supervisor import STOP_SIGNALS, Supervisor, say
 
 SLOW_SECONDS = 60.0
@@ -106,6 +106,8 @@ def _ask(url: str) -> str | None:
 
 def _migrate() -> None:
     try:
+        if schema.is_from_another_version():
+            raise programs.EmbeddedError(schema.FROM_ANOTHER_VERSION)
         call_command("migrate", verbosity=0, interactive=False)
     except DatabaseError as error:
         raise programs.EmbeddedError(

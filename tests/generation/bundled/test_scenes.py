@@ -4,8 +4,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from generation.bundled.brushes import PIXELS
 from generation.bundled.captions import WORDING, caption, phrases
-from generation.bundled.scenes import CHOICES, PIXELS, Scene, paint, paint_many, sample_scene
+from generation.bundled.scenes import CHOICES, Scene, paint, paint_many, sample_scene
 from generation.bundled.vocabulary import WORDS
 
 

@@ -162,6 +162,17 @@ def test_numbers_that_are_none(data_dir: Path) -> None:
     assert "IPO_SWEEP_SECONDS is 'soon'" in refusal(data_dir, IPO_SWEEP_SECONDS="soon")
 
 
+def test_a_database_of_another_version(data_dir: Path, tmp_path: Path) -> None:
+    with embedded.EmbeddedServers(tmp_path / "own", redis=False):
+        url = addresses.urls(tmp_path / "own").database
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE django_migrations (id int, app text, name text, applied timestamptz)")
+            connection.execute("INSERT INTO django_migrations VALUES (1, 'preferences', '0001_unheard_of', now())")
+            assert "made by another version" in refusal(data_dir, DATABASE_URL=url)
+            tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+            assert tables.fetchone() == (1,)
+
+
 def test_a_role_that_may_not_create_pgvector(data_dir: Path, tmp_path: Path) -> None:
     with embedded.EmbeddedServers(tmp_path / "own", redis=False) as servers:
         url = addresses.urls(tmp_path / "own").database

@@ -2,7 +2,7 @@
 
 Plain random numbers, the same in each run: strategies of hypothesis send much the same request many times, and to make
 a failure smaller takes longer than to read it.
-`IPO_FUZZ_EXAMPLES=530 make test ARGS=tests/preferences/test_fuzz.py` sends ten thousand requests.
+`IPO_FUZZ_EXAMPLES=530 make test ARGS=tests/preferences/pages/test_fuzz.py` sends ten thousand requests.
 """
 
 import io
@@ -41,7 +41,7 @@ from tests.factories import SessionFactory, start_form
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(3600)]
 
 Known = dict[str, list[str]]
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 EXAMPLES = int(os.environ.get("IPO_FUZZ_EXAMPLES", "20"))  # of each page; of all of the admin, five times as many
 METHODS = ("GET",) * 8 + ("POST",) * 8 + ("HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "QUERY")
 
@@ -96,9 +96,8 @@ OF_ADMIN = (
 )
 
 
-@pytest.fixture
-def known(manager, settings) -> Known:
-    """Rows of every kind: what there is of them, by the name that it has in addresses."""
+def sessions_of_every_kind(manager, media: Path) -> list[Session]:
+    """With batches, searches and workers in every state."""
     ready = SessionFactory(value_model="xgboost")
     first = ready.batches.get()
     draw_batch(first.pk, manager, "gpu@a")
@@ -115,7 +114,7 @@ def known(manager, settings) -> Known:
 
     without_files = SessionFactory(form_submit=False, asking="ranking")
     draw_batch(without_files.batches.get().pk, manager, "gpu@a")
-    for path in Path(settings.MEDIA_ROOT, "batches", str(without_files.batches.get().pk)).iterdir():
+    for path in (media / "batches" / str(without_files.batches.get().pk)).iterdir():
         path.unlink()
 
     failed = SessionFactory()
@@ -125,12 +124,17 @@ def known(manager, settings) -> Known:
     without_model = SessionFactory(asking="best")
     Session.objects.filter(pk=without_model.pk).update(model="gone")
     ended = tuning_services.start_search(pairs)
-    tuning_services.fail_search(ended.pk, "There are no ratings yet.")
+    leases.fail(leases.claim_job(ended.job_id, "cpu@a"), "There are no ratings yet.")
     leases.report_worker("gpu@a", state=Worker.State.FAILED, error="No room.")
     Worker.objects.update_or_create(name="gpu@b", defaults={"seen_at": timezone.now() - timedelta(days=1)})
-    assert set(Batch.objects.values_list("state", flat=True)) == {"ready", "running", "failed", "queued"}
+    assert set(Batch.objects.values_list("job__state", flat=True)) == {"done", "running", "failed", "queued"}
+    return [ready, pairs, without_files, failed, waiting, without_model]
 
-    sessions = [ready, pairs, without_files, failed, waiting, without_model]
+
+@pytest.fixture
+def known(manager, settings) -> Known:
+    """Rows of every kind: what there is of them, by the name that it has in addresses."""
+    sessions = sessions_of_every_kind(manager, Path(settings.MEDIA_ROOT))
     ids = [str(one.pk) for one in sessions]
     candidates = [str(pk) for pk in Candidate.objects.order_by("pk").values_list("pk", flat=True)]
     return {
