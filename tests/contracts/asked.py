@@ -49,6 +49,16 @@ class Asked:
             return {number: self.kind.values[word]}
         return {n: GOOD if n == number else BAD for n in range(PICTURES)}
 
+    def event(self, word: str) -> str:
+        return self.kind.answers[word][0] if isinstance(self.kind, OfTwo) else self.kind.event
+
+    def expected_counts(self, word: str) -> tuple[int, int, int]:
+        """Good, bad and rated pictures after one word: a place, or an answer about two, makes none good or bad."""
+        if isinstance(self.kind, OfTwo):
+            return 0, 0, 0 if self.event(word) in self.kind.unheard else 2
+        value = 0 if self.kind.stands_beside else self.kind.value(word)
+        return int(value > 0), int(value < 0), 1
+
     def say(self, word: str, number: int = 0, token: uuid.UUID | None = None) -> Any:
         form: dict[str, Any] = {"form_token": token or uuid.uuid4()}
         if isinstance(self.kind, OfTwo):

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.urls import reverse
 
 from preferences.feedback import kinds
-from preferences.feedback.kinds import ANSWERS, KIND_OF, KINDS, LABELS, WORDS, GoodBad, Kind, OfTiles, OfTwo
+from preferences.feedback.kinds import ANSWERS, KIND_OF, KINDS, LABELS, WORDS, GoodBad, OfTiles, OfTwo
 from preferences.models import OptimizerState, Rating, Session
 from preferences.sessions import counts, training
 from tests.contracts.asked import PICTURES, Asked, drawn
@@ -25,23 +25,11 @@ each_choice = pytest.mark.parametrize("kind", CHOICES.values(), ids=CHOICES)
 each_word = pytest.mark.parametrize(("kind", "word"), SAID.values(), ids=SAID)
 
 
-def event_of(kind: Kind, word: str) -> str:
-    return kind.answers[word][0] if isinstance(kind, OfTwo) else kind.event
-
-
-def expected_counts(kind: Kind, word: str) -> tuple[int, int, int]:
-    """Good, bad and rated pictures after one word: a place, or an answer about two, makes none good or bad."""
-    if isinstance(kind, OfTwo):
-        return 0, 0, 0 if event_of(kind, word) in kind.unheard else 2
-    value = 0 if kind.stands_beside else kind.value(word)
-    return int(value > 0), int(value < 0), 1
-
-
 def assert_only(asked: Asked, word: str, number: int = 0) -> None:
     """This word is all that was ever said, to the table, the counts and the learner alike."""
     about = asked.about(word, number)
-    event = event_of(asked.kind, word)
-    assert asked.counts() == expected_counts(asked.kind, word)
+    event = asked.event(word)
+    assert asked.counts() == asked.expected_counts(word)
     is_heard = event not in asked.kind.unheard
     votes = {n: value for n, value in about.items() if value and is_heard}
     assert asked.heard() == (set(about) if is_heard else set(), votes)
@@ -71,6 +59,13 @@ def test_it_fits_its_columns_and_has_a_text_for_all_that_is_shown(kind):
     assert kind.buttons
     assert all(button.word and button.label and button.key for button in kind.buttons)
     assert len({button.name or button.label for button in kind.buttons}) == len(kind.buttons)
+    if isinstance(kind, OfTwo):
+        for side, button in enumerate(kind.sides):
+            _, *values = kind.answers[button.word]
+            assert values[side] > values[1 - side]
+        return
+    toned = {button: kind.value(button.word) for button in kind.buttons if button.tone}
+    assert all(button.tone == ("good" if value > 0 else "bad") for button, value in toned.items())
     assert bool(kind.page) == bool(kind.invitation) == isinstance(kind, OfTwo)
 
 
@@ -98,7 +93,7 @@ def test_a_word_is_one_event_with_its_values(client, kind, word):
     asked = drawn(client, kind)
     assert_nothing(asked)
     assert asked.say(word).status_code == 302
-    assert asked.stored() == [(event_of(kind, word), asked.about(word))]
+    assert asked.stored() == [(asked.event(word), asked.about(word))]
     assert_only(asked, word)
     rating = Rating.objects.get()
     assert (rating.owner, rating.session) == (asked.session.owner, asked.session)
