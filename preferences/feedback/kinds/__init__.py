@@ -6,6 +6,7 @@ from preferences.feedback.kinds.good_bad import GoodBad
 from preferences.feedback.kinds.pairs import Pairs
 from preferences.feedback.kinds.ranking import Ranking
 from preferences.feedback.kinds.stars import OneToFive
+from preferences.feedback.kinds.top_three import TopThree
 
 LABELS = GoodBad()  # what the form of a whole batch says of its pictures, and what “Unrated is bad” does
 
@@ -14,6 +15,7 @@ KINDS: dict[str, Kind] = {
     GoodBad.name: LABELS,
     OneToFive.name: OneToFive(),
     Best.name: Best(),
+    TopThree.name: TopThree(),
     Pairs.name: Pairs(),
     Ranking.name: Ranking(),
 }
