@@ -29,6 +29,7 @@ def assert_only(asked: Asked, word: str, number: int = 0) -> None:
     """This word is all that was ever said, to the table, the counts and the learner alike."""
     about = asked.about(word, number)
     event = asked.event(word)
+    assert asked.stored()[-1] == (event, about)
     assert asked.counts() == asked.expected_counts(word)
     is_heard = event not in asked.kind.unheard
     votes = {n: value for n, value in about.items() if value and is_heard}
