@@ -19,7 +19,7 @@ from generation.types import ModelSpec
 from ipo_site import predecessor
 from ipo_site.launch import addresses
 from ipo_site.launch.data_dir import claim_data_dir
-from ipo_site.launch.programs import EmbeddedError
+from ipo_site.launch.errors import CannotStart
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -81,7 +81,7 @@ def _secret_key(data_dir: Path) -> str:
             finally:
                 draft.unlink()
         return path.read_text()
-    except (EmbeddedError, OSError):
+    except (CannotStart, OSError):
         return secrets.token_urlsafe(50)
 
 

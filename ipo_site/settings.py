@@ -82,7 +82,7 @@ STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = DATA_DIR / "pictures"
 STORAGES = {
-    # A picture that is drawn again after a crash takes the place of the first try.
+    # A preview takes the place of the one before; pictures have names of their own.
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"allow_overwrite": True},

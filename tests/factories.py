@@ -11,6 +11,7 @@ from django.utils import timezone
 from generation import images
 from ipo_site.middleware import local_user
 from preferences.library import services as library
+from preferences.library.files import Files, write
 from preferences.models import Batch, Candidate, Job, Session
 from preferences.sessions import services as session_services
 
@@ -44,8 +45,8 @@ class SessionFactory(factory.Factory):
 def add_picture(candidate: Candidate, drawn_at: datetime) -> None:
     """As if a worker had drawn it, without a model; its files are small."""
     batch = candidate.batch
-    files = library.Files(images.to_png(GREY), images.to_thumbnail(GREY))
-    written = library.write(f"batches/{batch.pk}/{candidate.slot:03d}-{candidate.attempt}", files)
+    files = Files(images.to_png(GREY), images.to_thumbnail(GREY))
+    written = write(f"batches/{batch.pk}/{candidate.slot:03d}-{candidate.attempt}", files)
     about = {"owner_id": batch.session.owner_id, "width": 64, "height": 64, "vector": np.zeros(4, np.float32)}
     candidate.picture = library.add([library.New(written, about, picture=candidate.picture)])[0]
     candidate.state, candidate.drawn_at = "ready", drawn_at

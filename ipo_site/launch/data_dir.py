@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import IO
 
-from ipo_site.launch.programs import EmbeddedError
+from ipo_site.launch.errors import CannotStart
 
 MARKER = ".ipo-data"
 MARKER_TEXT = "This folder holds the data of Image Preference Optimization.\n"
@@ -15,13 +15,13 @@ MARKER_TEXT = "This folder holds the data of Image Preference Optimization.\n"
 def claim_data_dir(data_dir: Path) -> None:
     """Make the data folder and mark it as ours.
 
-    Raises EmbeddedError if it belongs to another user or holds something else, OSError if it is not writable.
+    Raises CannotStart if it belongs to another user or holds something else, OSError if it is not writable.
     """
     if data_dir.exists() and not data_dir.is_dir():
-        raise EmbeddedError(f"{data_dir} is a file, not a folder: move it away or set IPO_DATA_DIR.")
+        raise CannotStart(f"{data_dir} is a file, not a folder: move it away or set IPO_DATA_DIR.")
     data_dir.mkdir(parents=True, exist_ok=True)
     if data_dir.stat().st_uid != os.geteuid():
-        raise EmbeddedError(
+        raise CannotStart(
             f"The data folder {data_dir} belongs to another user: start IPO as that user, or set "
             "IPO_DATA_DIR to a folder of your own."
         )
@@ -29,7 +29,7 @@ def claim_data_dir(data_dir: Path) -> None:
     if marker.exists():
         return
     if any(entry.name != MARKER for entry in data_dir.iterdir()):
-        raise EmbeddedError(
+        raise CannotStart(
             f"The folder {data_dir} holds something that is not IPO's: move it away, or set IPO_DATA_DIR "
             "to an empty folder."
         )

@@ -17,7 +17,7 @@ from generation.manager import ModelManager
 from generation.types import Hardware
 from ipo_site import env
 from ipo_site.launch import checks, schema
-from ipo_site.launch.programs import EmbeddedError
+from ipo_site.launch.errors import CannotStart
 from preferences.jobs import selectors as job_selectors
 
 NOT_RUNNING = "start IPO (make run), and look again"
@@ -49,7 +49,7 @@ def findings() -> Iterator[Finding]:
 def _disk() -> Finding:
     try:
         checks.check_disk(env.DATA_DIR)
-    except (EmbeddedError, OSError) as error:
+    except (CannotStart, OSError) as error:
         return Finding("Disk", str(error), is_problem=True)
     return Finding("Disk", f"{shutil.disk_usage(env.DATA_DIR).free / 1e9:.0f} GB free for {env.DATA_DIR}")
 

@@ -22,7 +22,8 @@ import redis
 from ipo_site.launch import processes
 from ipo_site.launch.addresses import DATABASE, ROLE, socket_dir
 from ipo_site.launch.data_dir import claim_data_dir, reason, try_lock
-from ipo_site.launch.programs import EmbeddedError, Owner, postgres_owner, postgres_programs, redis_program
+from ipo_site.launch.errors import CannotStart
+from ipo_site.launch.programs import Owner, postgres_owner, postgres_programs, redis_program
 
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -58,7 +59,7 @@ class EmbeddedServers:
         self.stop()
 
     def start(self) -> None:
-        """Start what does not run yet and wait until it answers. Raises EmbeddedError."""
+        """Start what does not run yet and wait until it answers. Raises CannotStart."""
         if self._lock is not None:
             return
         try:
@@ -75,11 +76,11 @@ class EmbeddedServers:
                 self.stop()
                 raise
         except OSError as error:
-            raise EmbeddedError(f"{reason(error)} ({error.filename or self.data_dir}).") from error
+            raise CannotStart(f"{reason(error)} ({error.filename or self.data_dir}).") from error
         except psycopg.errors.DiskFull as error:
-            raise EmbeddedError(f"The disk of {self.data_dir} is full: free some space and start again.") from error
+            raise CannotStart(f"The disk of {self.data_dir} is full: free some space and start again.") from error
         except psycopg.Error as error:
-            raise EmbeddedError(
+            raise CannotStart(
                 f"The embedded Postgres failed ({str(error).strip().splitlines()[0]}); see "
                 f"{self.data_dir / 'postgres.log'}."
             ) from error
@@ -100,7 +101,7 @@ class EmbeddedServers:
             shutil.rmtree(self.sockets, ignore_errors=True)
 
     def revive(self) -> list[str]:
-        """Start what this object started and has died since; the names of those. Raises EmbeddedError."""
+        """Start what this object started and has died since; the names of those. Raises CannotStart."""
         dead = [name for name, (process, _) in self._started.items() if process.poll() is not None]
         for name in dead:
             del self._started[name]
@@ -112,7 +113,7 @@ class EmbeddedServers:
         status = self.sockets.lstat()
         # Anyone may make a folder in /tmp: one that is not ours alone could hold somebody else's server.
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
-            raise EmbeddedError(
+            raise CannotStart(
                 f"{self.sockets} was made by somebody else or is open to others: remove it and try again."
             )
 
@@ -126,7 +127,7 @@ class EmbeddedServers:
         if not (folder / "PG_VERSION").exists():
             self._init_cluster(programs, folder, owner)
         if folder.stat().st_uid != owner.uid:
-            raise EmbeddedError(f"{folder} belongs to another user: start IPO as that user.")
+            raise CannotStart(f"{folder} belongs to another user: start IPO as that user.")
         self._end_leftover(folder)
         command = [
             *owner.prefix, str(programs / "postgres"), "-D", str(folder), "-k", str(self.sockets),
@@ -151,7 +152,7 @@ class EmbeddedServers:
         )  # fmt: skip
         if result.returncode != 0:
             (self.data_dir / "postgres.log").write_text(result.stdout + result.stderr)
-            raise EmbeddedError(self._failed("Postgres"))
+            raise CannotStart(self._failed("Postgres"))
         draft.rename(folder)
 
     def _end_leftover(self, folder: Path) -> None:
@@ -164,7 +165,7 @@ class EmbeddedServers:
             # Orphaned by a killed start; it is asked once more and given time to write its data.
             os.kill(pid, signal.SIGINT)
             if not processes.wait_gone(pid, STOP_SECONDS):
-                raise EmbeddedError(f"An older Postgres does not end: end process {pid} and start again.")
+                raise CannotStart(f"An older Postgres does not end: end process {pid} and start again.")
         elif processes.program(pid):
             # After a power cut the number may be another program's, which Postgres would take for a server.
             pid_file.unlink()
@@ -183,7 +184,7 @@ class EmbeddedServers:
         ]  # fmt: skip
         try:
             self._spawn("Redis", command, folder, signal.SIGTERM, self._redis_answers)
-        except EmbeddedError:
+        except CannotStart:
             # Redis holds only what waits for its turn, which Postgres knows too: a damaged one is replaced.
             folder.rename(self.data_dir / f"redis.damaged-{time.strftime('%Y%m%d-%H%M%S')}")
             folder.mkdir(mode=0o700)
@@ -213,17 +214,17 @@ class EmbeddedServers:
             del self._started[name]
             # Children of a killed Postgres hold its memory for a moment; a new one cannot start meanwhile.
             if name == "Redis" or time.monotonic() > deadline:
-                raise EmbeddedError(self._failed(name))
+                raise CannotStart(self._failed(name))
             time.sleep(0.3)
 
     def _wait(self, name: str, process: subprocess.Popen[bytes] | None, answers: Callable[[], bool]) -> bool:
-        """True once the server answers, False if it ended instead. EmbeddedError if it does neither."""
+        """True once the server answers, False if it ended instead. CannotStart if it does neither."""
         deadline = time.monotonic() + START_SECONDS
         while not answers():
             if process is not None and process.poll() is not None:
                 return False
             if time.monotonic() > deadline:
-                raise EmbeddedError(self._failed(name))
+                raise CannotStart(self._failed(name))
             time.sleep(0.03)
         return True
 

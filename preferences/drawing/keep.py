@@ -13,8 +13,10 @@ from preferences.jobs import leases
 from preferences.jobs.leases import Lease
 from preferences.learning.propose import Proposal
 from preferences.library import services as library
+from preferences.library.files import Files, Written, delete_files, write, write_file
 from preferences.sessions.candidates import delete_previews, give_up
 from preferences.sessions.models import Batch, Candidate, OptimizerState
+from preferences.sessions.services import locked
 
 NONE_DRAWN = "None of these pictures could be drawn, and each says why. “Try again” draws others in their places."
 
@@ -32,8 +34,9 @@ def store_proposal(
     that it goes by.
     """
     draws = len(proposal.vectors) // len(candidates)
-    with lease.held() as is_ours:
-        if not is_ours:
+    with transaction.atomic():
+        locked(pk=state.batch_id)  # before its job alone, as everywhere: the rows below are about it
+        if not lease.rows().exists():
             return False
         # Parameters grow with the ratings, and the ratings are kept: only the newest are worth their room.
         older = OptimizerState.objects.filter(batch__session=state.batch.session_id, parameters__isnull=False)
@@ -52,7 +55,7 @@ def store_proposal(
 def add_to_note(lease: Lease, batch: Batch, sentences: str) -> None:
     """Add to what the page says of the batch's latest proposal, once."""
     with lease.held() as is_ours:
-        state = OptimizerState.objects.filter(batch=batch).last() if is_ours else None
+        state = OptimizerState.objects.filter(batch=batch).order_by("-pk").first() if is_ours else None
         if state is not None and sentences not in state.note:
             state.note = f"{state.note} {sentences}".strip()
             state.save(update_fields=["note"])
@@ -63,8 +66,10 @@ def preview(lease: Lease, shown: Mapping[int, bytes]) -> None:
     pending = Candidate.objects.filter(pk__in=shown, batch__job__in=lease.rows(), state=Candidate.State.PENDING)
     for candidate in pending:
         name = f"{_stem(candidate, lease)}-preview.webp"
-        library.write_file(name, shown[candidate.pk])
-        pending.filter(pk=candidate.pk).update(preview=name, previewed_at=timezone.now())
+        write_file(name, shown[candidate.pk])
+        is_kept = pending.filter(pk=candidate.pk).update(preview=name, previewed_at=timezone.now())
+        # What a worker before has left; or this one, where nobody waits for it any longer.
+        delete_files({candidate.preview.name or name} - {name} if is_kept else {name})
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Drawn:
 
     candidate: Candidate
     vector: npt.NDArray[np.float32] | None = None
-    files: library.Files | None = None
+    files: Files | None = None
     error: str = ""
     features: library.Features = field(default_factory=library.Features)
 
@@ -81,18 +86,16 @@ class Drawn:
 def finish(lease: Lease, batch: Batch, drawn: list[Drawn]) -> bool:
     """Save pictures with their files. False, and nothing changed, when the lease was lost."""
     # Written before anything is locked, under names that nobody else uses: no person waits for a disk.
-    written = {
-        item.candidate.pk: library.write(_stem(item.candidate, lease), item.files) for item in drawn if item.files
-    }
+    written = {item.candidate.pk: write(_stem(item.candidate, lease), item.files) for item in drawn if item.files}
     with lease.held() as is_ours:
         if is_ours:
             _keep(batch, drawn, written)
     if not is_ours:
-        library.delete_files(name for files in written.values() for name in (files.image, files.thumbnail))
+        delete_files(name for files in written.values() for name in (files.image, files.thumbnail))
     return is_ours
 
 
-def _keep(batch: Batch, drawn: list[Drawn], written: Mapping[int, library.Written]) -> None:
+def _keep(batch: Batch, drawn: list[Drawn], written: Mapping[int, Written]) -> None:
     now = timezone.now()
     ids = [item.candidate.pk for item in drawn]
     pending = {

@@ -33,7 +33,8 @@ def last_word(field: str = "value", of: Q = OF_ITSELF) -> Subquery:
     return Subquery(said(of).order_by("-rating_id").values(field)[:1])
 
 
-def rated(pictures: Iterable[int]) -> set[int]:
-    """Those of the pictures (ids) of which something was said."""
+def judged(pictures: Iterable[int]) -> set[int]:
+    """Those of the pictures (ids) of which the learner hears something: also that another was better."""
     items = RatedPicture.objects.filter(picture__in=list(pictures), rating__undone_at__isnull=True)
-    return set(items.values_list("picture_id", flat=True))
+    heard = items.exclude(rating__kind__in=[event for kind in KINDS.values() for event in kind.unheard])
+    return set(heard.values_list("picture_id", flat=True))

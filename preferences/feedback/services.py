@@ -40,7 +40,7 @@ def fresh_token(token: uuid.UUID, kind: str, values: Mapping[int, float]) -> uui
 
 
 def add_each(asked: Asked, kind: str, values: Mapping[int, float], token: uuid.UUID | None = None) -> None:
-    """An event for each picture (id) by itself, in as many queries for many as for one."""
+    """An event for each picture (id) by itself, in as many queries for many as for one. A token is for one picture."""
     new = [_event(asked, kind, token or uuid.uuid4()) for _ in values]
     Rating.objects.bulk_create(new)
     RatedPicture.objects.bulk_create(

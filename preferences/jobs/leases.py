@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils import timezone
 
-from preferences.jobs.models import Job, Worker
+from preferences.jobs.models import NO_LEASE, Job
 from preferences.jobs.services import wake
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ PATIENCE = timedelta(seconds=60)  # so long others go before a job whose model w
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to do a job, as long as the token is the job's own and has not expired."""
+    """The right to do a job, as long as the token is the job's own: one that has expired is soon taken away."""
 
     job_id: int
     kind: str
@@ -103,14 +103,12 @@ def pause(lease: Lease, **changes: Any) -> bool:
 
 
 def _release(rows: "QuerySet[Job]", state: str, **changes: Any) -> bool:
-    none: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "leased_by": ""}
-    return bool(rows.update(state=state, finished_at=timezone.now(), **none, **changes))
+    return bool(rows.update(state=state, finished_at=timezone.now(), **NO_LEASE, **changes))
 
 
 def _requeue(rows: "QuerySet[Job]", **changes: Any) -> bool:
     now = timezone.now()
-    none: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "leased_by": ""}
-    return bool(rows.update(state=Job.State.QUEUED, phase="", woken_at=now, **none, **changes))
+    return bool(rows.update(state=Job.State.QUEUED, phase="", woken_at=now, **NO_LEASE, **changes))
 
 
 def release_all_of(worker: str) -> list[int]:
@@ -131,8 +129,3 @@ def _give_back(jobs: "QuerySet[Job]") -> list[int]:
             log.warning("Job %s lost its worker and is queued again.", pk)
             wake(queue)
     return ids
-
-
-def report_worker(name: str, **changes: Any) -> None:
-    """A sign of life of a worker that draws, with what it has to say of itself: fields of Worker."""
-    Worker.objects.update_or_create(name=name, defaults={**changes, "seen_at": timezone.now()})

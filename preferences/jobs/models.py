@@ -1,11 +1,15 @@
 """Tables of long work, and of those who do it."""
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
 from generation.progress import Progress
 from preferences.visible import Visible
+
+NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_expires_at": None, "leased_by": ""}  # columns of Job
 
 
 class Job(models.Model):

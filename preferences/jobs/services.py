@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from preferences.jobs.models import Job
+from preferences.jobs.models import NO_LEASE, Job
 
 log = logging.getLogger(__name__)
 WORK = "preferences.tasks.work"
@@ -51,9 +51,7 @@ def cancel(job: Job) -> bool:
             state=Job.State.CANCELLED,
             cancel_requested_at=now,
             finished_at=now,
-            lease_token=None,
-            lease_expires_at=None,
-            leased_by="",
+            **NO_LEASE,
         )
     )
 
@@ -62,9 +60,7 @@ def end_background(subject: str, error: str) -> None:
     """End what goes on in the background about something that has changed, with a sentence for the user."""
     now = timezone.now()
     about = Job.objects.filter(subject=subject, priority=Job.Priority.BACKGROUND, state__in=Job.ACTIVE)
-    about.update(
-        state=Job.State.FAILED, error=error, finished_at=now, lease_token=None, lease_expires_at=None, leased_by=""
-    )
+    about.update(state=Job.State.FAILED, error=error, finished_at=now, **NO_LEASE)
 
 
 def _wake_on_commit(queue: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.db import DatabaseError, connection, connections
+from django.utils import timezone
 
 from generation import registry
 from generation.errors import Cancelled, GenerationError
@@ -84,9 +85,14 @@ def report(name: str, manager: ModelManager, wanted_next: Callable[[], tuple[str
         progress = manager.progress
         state.update(progress=None if progress is None else asdict(progress))
         try:
-            leases.report_worker(name, **state)
+            report_worker(name, **state)
         except DatabaseError:
             log.warning("The database did not answer; reporting again in %s s.", REPORT_SECONDS)
             connection.close()
         is_loading = state["state"] == Worker.State.LOADING or progress is not None
         time.sleep(LOADING_REPORT_SECONDS if is_loading else REPORT_SECONDS)
+
+
+def report_worker(name: str, **changes: Any) -> None:
+    """A sign of life of a worker that draws, with what it has to say of itself: fields of Worker."""
+    Worker.objects.update_or_create(name=name, defaults={**changes, "seen_at": timezone.now()})

@@ -34,7 +34,7 @@ class Geometry(Protocol):
         """
 
     def climb(self, z: Vectors, direction: Vectors, amount: ArrayLike) -> Floats:
-        """Towards the place where direction'z is greatest, by `amount` at most."""
+        """Move z [n, d] to where direction [n, d] or [d] times z is greatest, by `amount` (one number or n) at most."""
 
     def random_move(self, z: Vectors, amount: ArrayLike, rng: np.random.Generator) -> Floats:
         """Move each row of z [n, d] by `amount` in a direction of its own, all directions equally likely."""

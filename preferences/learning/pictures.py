@@ -3,7 +3,8 @@
 The steering vector of a picture tells what it will be like only roughly; the picture itself tells all. A model of the
 judgments on its features is right sooner, and cannot steer: it chooses.
 
-Features of a picture come from several encoders: one of images and texts, one of its colours, and so on. By which of
+Features of a picture come from several encoders (descriptors are encoders here): one of images and texts, one of its
+colours, and so on. By which of
 them a person goes is not known beforehand. So one Bayesian model is fitted to each likely set of encoders, and the
 utilities that the models predict are averaged by their evidence (Bayesian model averaging, Hoeting et al. 1999): after
 some forty ratings it favours the right ones.

@@ -26,7 +26,7 @@ SECONDS_TO_FIT = 0.1  # and to check on what was held out: no further part of th
 
 @dataclass(frozen=True)
 class Learned:
-    """What a proposal goes by, in codes and numbers; people read a sentence (preferences/learned_text.py)."""
+    """What a proposal goes by, in codes and numbers; people read a sentence (preferences/sessions/learned_text.py)."""
 
     value_model: str  # a key of VALUE_MODELS
     counts: Counts  # of the judgments

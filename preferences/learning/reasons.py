@@ -1,4 +1,7 @@
-"""Why the learner does not do the usual, as codes and numbers; people read a sentence (preferences/learned_text.py)."""
+"""Why the learner does not do the usual, as codes and numbers.
+
+People read a sentence: preferences/sessions/learned_text.py, and for WhyWide templates/preferences/learned.html.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum

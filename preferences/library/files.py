@@ -1,14 +1,60 @@
-"""The files of pictures: whether one can be seen."""
+"""The files of pictures: written, looked at, deleted."""
 
+import hashlib
+import logging
 from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
 
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from generation.errors import NotSaved
 from preferences.library.models import Picture
 
 MISSING = "The file of this picture is missing: it can be drawn again."
 DAMAGED = "The file of this picture is damaged: it can be drawn again."
+log = logging.getLogger(__name__)
 PNG_START, PNG_END = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a picture consists of, as bytes: PNG and WebP."""
+
+    image: bytes
+    thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class Written:
+    """The same on disk, by name."""
+
+    image: str
+    thumbnail: str
+    sha256: str
+
+
+def write(stem: str, files: Files) -> Written:
+    """Write the files under a name that nobody else uses, before any row is locked: a slow disk delays no person.
+
+    Raises NotSaved: a disk that is full, a folder that may not be written, or something else in the file's place.
+    """
+    image, thumbnail = f"{stem}.png", f"{stem}.webp"
+    write_file(image, files.image)
+    write_file(thumbnail, files.thumbnail)
+    return Written(image, thumbnail, hashlib.sha256(files.image).hexdigest())
+
+
+def write_file(name: str, data: bytes) -> None:
+    """Raises NotSaved."""
+    try:
+        default_storage.save(name, ContentFile(data))
+    except OSError as error:
+        raise NotSaved(
+            f"The pictures could not be saved ({default_storage.path(name)}: {error.strerror or error}): mend that, "
+            "and try again."
+        ) from error
 
 
 def are_there(picture: Picture) -> bool:
@@ -53,3 +99,20 @@ def _size(name: str) -> int:
         return default_storage.size(name) if name else 0
     except OSError:
         return 0
+
+
+def delete_files(names: Iterable[str]) -> None:
+    """What is missing is gone already."""
+    for name in names:
+        try:
+            default_storage.delete(name)
+        except OSError as error:
+            log.warning("%s could not be deleted: %s", name, error)
+
+
+def delete_folder(folder: str) -> None:
+    """A folder of pictures, with all that is in it."""
+    names: set[str] = set()
+    with suppress(FileNotFoundError):
+        names = {f"{folder}/{name}" for name in default_storage.listdir(folder)[1]}
+    delete_files([*sorted(names), folder])

@@ -1,41 +1,17 @@
-"""Pictures come and go: their rows, what is seen in them, and their files."""
+"""Pictures come and go: their rows, with what is seen in them, and the files that they name."""
 
-import hashlib
-import logging
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
 from django.db import transaction
 
-from generation.errors import NotSaved
+from preferences.library.files import Written, delete_files
 from preferences.library.indexes import index_encoder
 from preferences.library.models import Descriptor, Embedding, Picture
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Files:
-    """What a picture consists of, as bytes: PNG and WebP."""
-
-    image: bytes
-    thumbnail: bytes
-
-
-@dataclass(frozen=True)
-class Written:
-    """The same on disk, by name."""
-
-    image: str
-    thumbnail: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -61,28 +37,6 @@ class New:
     about: Mapping[str, Any]
     features: Features = field(default_factory=Features)
     picture: Picture | None = None
-
-
-def write(stem: str, files: Files) -> Written:
-    """Write the files under a name that nobody else uses, before any row is locked: a slow disk delays no person.
-
-    Raises NotSaved: a disk that is full, a folder that may not be written, or something else in the file's place.
-    """
-    image, thumbnail = f"{stem}.png", f"{stem}.webp"
-    write_file(image, files.image)
-    write_file(thumbnail, files.thumbnail)
-    return Written(image, thumbnail, hashlib.sha256(files.image).hexdigest())
-
-
-def write_file(name: str, data: bytes) -> None:
-    """Raises NotSaved."""
-    try:
-        default_storage.save(name, ContentFile(data))
-    except OSError as error:
-        raise NotSaved(
-            f"The pictures could not be saved ({default_storage.path(name)}: {error.strerror or error}): mend that, "
-            "and try again."
-        ) from error
 
 
 def add(new: Iterable[New]) -> list[Picture]:
@@ -116,20 +70,3 @@ def add(new: Iterable[New]) -> list[Picture]:
         descriptors, update_conflicts=True, unique_fields=["picture", "name"], update_fields=["vector"]
     )
     return pictures
-
-
-def delete_files(names: Iterable[str]) -> None:
-    """What is missing is gone already."""
-    for name in names:
-        try:
-            default_storage.delete(name)
-        except OSError as error:
-            log.warning("%s could not be deleted: %s", name, error)
-
-
-def delete_folder(folder: str) -> None:
-    """A folder of pictures, with all that is in it."""
-    names: set[str] = set()
-    with suppress(FileNotFoundError):
-        names = {f"{folder}/{name}" for name in default_storage.listdir(folder)[1]}
-    delete_files([*sorted(names), folder])

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from generation.progress import Progress
 from preferences.feedback.kinds import WORDS, Button, Kind, kind_named
-from preferences.feedback.selectors import ON_TILES, in_kind, last_word, said
+from preferences.feedback.selectors import RATED, in_kind, last_word, said
 from preferences.jobs.models import Worker
 from preferences.jobs.selectors import WORKER_SILENCE
 from preferences.pages.presenters import MISSING, Tile
@@ -70,7 +70,7 @@ class BatchView:
 
     @cached_property
     def rated(self) -> int:
-        return sum(tile.is_judged for tile in self.tiles)
+        return sum(tile.is_rated for tile in self.tiles)
 
     @property
     def is_worker_offline(self) -> bool:
@@ -181,7 +181,7 @@ def _tiles(batch: Batch, kind: Kind) -> list[Tile]:
             said=last_word(),
             event=last_word("rating__kind"),
             chosen=last_word("rating_id", in_kind(kind)),
-            is_judged=Exists(said(ON_TILES)),
+            is_rated=Exists(said(RATED)),
         )
         .order_by("slot")
     )
@@ -192,7 +192,7 @@ def _tiles(batch: Batch, kind: Kind) -> list[Tile]:
             kind=kind,
             last=SAID.get((row.event, row.said)),
             place=0 if row.chosen is None else 1 + order.index(row.chosen),
-            is_judged=row.is_judged,
+            is_rated=row.is_rated,
             form_token=uuid.uuid4(),
         )
         for row in rows

@@ -18,6 +18,7 @@ from preferences.pages.batches import BatchView, batch_view
 from preferences.sessions.models import Batch, Candidate, Session
 
 Row = TypeVar("Row", bound=Model)
+GONE = "This session was deleted in the meantime; the list shows those that are there."
 NO_BATCH = "There is no such session or batch; the list shows yours."
 
 
@@ -100,4 +101,6 @@ class Refusals:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, (Session.DoesNotExist, Batch.DoesNotExist, Candidate.DoesNotExist)):
+            return refuse(request, GONE, status=404)
         return refuse(request, str(exception), status=409) if isinstance(exception, NotAllowed) else None

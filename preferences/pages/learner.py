@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 from django_htmx.http import trigger_client_event
 
 from preferences.pages.http import Request, owned_session, post_or_back, shown_batch
-from preferences.pages.sessions import session_page
+from preferences.pages.sessions import session_context
 from preferences.sessions import forgetting
 from preferences.sessions.controls import Optimiser, ValueModel
 from preferences.sessions.forms import ControlsForm
@@ -25,7 +25,7 @@ def controls(request: Request, session_id: uuid.UUID) -> HttpResponse:
     session = owned_session(request, session_id)
     form = ControlsForm(request.POST, instance=session)
     if not form.is_valid():
-        page = session_page(shown_batch(request, session_id, None), form)
+        page = session_context(shown_batch(request, session_id, None), form)
         return render(request, "preferences/session.html", page, status=400)
     update_controls(session, form.cleaned_data)
     messages.success(request, "Saved. The next batch will use it.")

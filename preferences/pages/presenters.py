@@ -58,7 +58,7 @@ class Tile:
     kind: kinds.Kind  # the session's way of asking
     last: kinds.Button | None  # says what was said last of the picture itself, in any kind
     place: int  # among the chosen of its batch, from 1; 0 where it is not chosen
-    is_judged: bool  # something was said of it, in any kind
+    is_rated: bool  # something was said of it itself, in any kind; as the session counts it
     form_token: uuid.UUID
 
     @property
@@ -77,7 +77,8 @@ class Tile:
         return self.last.tone if self.last else ""
 
     @property
-    def is_rated(self) -> bool:
+    def can_be_taken_back(self) -> bool:
+        """Whether what was said of it is one of its buttons."""
         return any(button.is_pressed for button in self.asked)
 
     @property

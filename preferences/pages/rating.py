@@ -12,7 +12,7 @@ from preferences.sessions.rating import rate as say
 
 @post_or_back
 def rate(request: Request, candidate_id: int) -> HttpResponse:
-    """Good, bad, or neither. With script the tile knows its state already; only places in a ranking are told."""
+    """A word of any kind, or none. With script the tile knows its state already; only places in a ranking are told."""
     candidate = owned_candidate(request, candidate_id)
     batch = candidate.batch
     form = RatingForm(request.POST)
@@ -20,7 +20,7 @@ def rate(request: Request, candidate_id: int) -> HttpResponse:
         return refuse(request, "This rating could not be read: reload the page and try again.")
     queued = say(candidate, **form.cleaned_data)
     if queued is not None and queued.pk != batch.pk:
-        # The best or the last place was chosen, and that was all this batch was for.
+        # The last that was to be chosen: that was all this batch was for.
         return HttpResponseClientRedirect(batch_url(queued)) if request.htmx else redirect(batch_url(queued))
     if not request.htmx:
         return redirect(tile_url(candidate))

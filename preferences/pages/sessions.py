@@ -51,10 +51,10 @@ def _copied(request: Request) -> Session | None:
 @require_safe
 def session(request: Request, session_id: uuid.UUID, number: int | None = None) -> HttpResponse:
     """A session at its newest batch, or at an earlier one."""
-    return render(request, "preferences/session.html", session_page(shown_batch(request, session_id, number)))
+    return render(request, "preferences/session.html", session_context(shown_batch(request, session_id, number)))
 
 
-def session_page(view: BatchView, controls: ControlsForm | None = None) -> dict[str, Any]:
+def session_context(view: BatchView, controls: ControlsForm | None = None) -> dict[str, Any]:
     """What the template of a session needs; `controls` as they came back from the person, with their errors."""
     return {
         "view": view,

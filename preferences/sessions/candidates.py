@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models import Case, QuerySet, Value, When
 from django.utils import timezone
 
-from preferences.library.services import delete_files
+from preferences.library.files import delete_files
 from preferences.sessions.models import Candidate
 
 

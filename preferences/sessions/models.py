@@ -15,8 +15,8 @@ from django.dispatch import receiver
 
 from generation.types import bounds
 from preferences.jobs.models import Job
+from preferences.library.files import delete_files, delete_folder
 from preferences.library.models import Float32Field, Picture
-from preferences.library.services import delete_files, delete_folder
 from preferences.sessions.controls import PROMPT_LIMIT, DrawingControls, LearningControls, PageControls
 from preferences.sessions.text import is_visible
 from preferences.visible import OfBatch, OfSession, Visible
@@ -250,6 +250,7 @@ class OptimizerState(models.Model):
 @receiver(pre_delete, sender=Batch)
 def _batch_goes(sender: type[Batch], instance: Batch, **_: Any) -> None:
     """Its pictures go with it, and their files. Listening to candidates, Django would load each with its vectors."""
+    Batch.objects.select_for_update().filter(pk=instance.pk).first()  # before its job, as everywhere
     folder = f"batches/{instance.pk}"
     names = Picture.objects.filter(candidate__batch=instance).values_list("image", "thumbnail")
     Job.objects.filter(batch=instance).delete()

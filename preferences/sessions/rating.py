@@ -9,7 +9,7 @@ from preferences.errors import NotAllowed
 from preferences.feedback import services as feedback
 from preferences.feedback.kinds import ANSWERS, WORDS, AmongOthers, OfTiles
 from preferences.feedback.models import Rating
-from preferences.feedback.selectors import last_word, rated
+from preferences.feedback.selectors import judged, last_word
 from preferences.feedback.services import Asked
 from preferences.jobs.models import Job
 from preferences.library import files
@@ -31,6 +31,8 @@ def rate(
     """
     batch = locked(pk=candidate.batch_id)
     session = batch.session
+    # As it is now: it may have been drawn again while this waited.
+    candidate = batch.candidates.select_related("picture").defer("proposed", "picture__vector").get(pk=candidate.pk)
     picture = candidate.picture_id
     if candidate.state != Candidate.State.READY or picture is None:
         raise NotAllowed("This picture is not there yet: rate it when it has been drawn.")
@@ -96,7 +98,7 @@ def _redraw(session: Session, batch: Batch, candidate: Candidate) -> Batch | Non
     slots = [(candidate.slot, candidate.attempt)]
     if session.regenerate_all:
         shown = list(batch.shown().only("slot", "attempt", "picture"))
-        known = rated(row.picture_id for row in shown if row.picture_id) - {candidate.picture_id}
+        known = judged(row.picture_id for row in shown if row.picture_id) - {candidate.picture_id}
         slots = [(row.slot, row.attempt) for row in shown if row.picture_id not in known]
     Candidate.objects.bulk_create(Candidate(batch=batch, slot=slot, attempt=n + 1) for slot, n in slots)
     Batch.objects.filter(pk=batch.pk).update(**session.controls(Batch))

@@ -12,7 +12,7 @@ from django.utils import timezone
 from preferences.errors import NotAllowed
 from preferences.feedback import services as feedback
 from preferences.feedback.kinds import BAD, GOOD, LABELS, kind_named
-from preferences.feedback.selectors import last_word, rated
+from preferences.feedback.selectors import judged, last_word
 from preferences.jobs import services as jobs
 from preferences.jobs.models import Job
 from preferences.library import files
@@ -50,9 +50,11 @@ def update_controls(session: Session, values: Mapping[str, Any]) -> None:
 def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterable[int]) -> Batch:
     """Save the ratings of the form of a whole batch, and ask for the next; twice is as once.
 
-    `good` and `bad` are candidate ids of this batch. Raises NotAllowed while the batch is being drawn.
+    `good` and `bad` are candidate ids of this batch. Raises NotAllowed while this batch or another is being drawn, and
+    for pictures that are not in it or cannot be seen.
     """
     batch = locked(session=session, number=number)
+    session = batch.session  # as it is now
     if batch.submitted_at is None and batch.is_active:
         raise NotAllowed("This batch is still being drawn: wait for the last picture, then submit it.")
     values = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
@@ -68,7 +70,7 @@ def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterab
         return session.batches.filter(number__gt=number).earliest("number")
     if session.unrated_is_bad and kind_named(session.asking).unrated_is_bad:
         shown = files.seen(batch.pictures())
-        wanted = dict.fromkeys(shown - rated(shown), BAD) | wanted
+        wanted = dict.fromkeys(shown - judged(shown), BAD) | wanted
     _say(batch, wanted)
     Batch.objects.filter(pk=batch.pk).update(submitted_at=timezone.now())
     return _add_batch(session, number + 1)
@@ -89,7 +91,7 @@ def refuse_unseen(*candidates: Candidate) -> None:
 
 
 def _add_batch(session: Session, number: int) -> Batch:
-    only_one_active(session)
+    session = only_one_active(session)
     job = jobs.submit(DRAW_BATCH, owner_id=session.owner_id, subject=str(session.pk), **_worker_for(session))
     batch = Batch.objects.create(
         session=session, number=number, job=job, revealed_at=timezone.now(), **session.controls(Batch)
@@ -109,12 +111,16 @@ def locked(**which: Any) -> Batch:
     return Batch.objects.select_related("job").select_for_update(of=("self", "job")).get(**which)
 
 
-def only_one_active(session: Session) -> None:
-    """Call it before a batch is queued: two that ask at once wait for each other. Raises NotAllowed for the second."""
-    Session.objects.select_for_update().get(pk=session.pk)
+def only_one_active(session: Session) -> Session:
+    """Call it before a batch is queued: two that ask at once wait for each other. Raises NotAllowed for the second.
+
+    Returns the session as it is now.
+    """
+    session = Session.objects.select_for_update().get(pk=session.pk)
     active = session.batches.filter(job__state__in=Job.ACTIVE).values_list("number", flat=True).first()
     if active is not None:
         raise NotAllowed(f"Batch {active} of this session is being drawn: try again when it is done.")
+    return session
 
 
 def queue(batch: Batch, **changes: Any) -> None:

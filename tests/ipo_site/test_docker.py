@@ -13,6 +13,7 @@ import yaml
 
 from ipo_site import env
 from ipo_site.launch import addresses, checks, programs
+from ipo_site.launch.errors import CannotStart
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -84,7 +85,7 @@ def test_a_socket_without_a_role_is_one_sentence():
     comment = next(line for line in (ROOT / "docker-compose.yml").read_text().splitlines() if "tom@" in line)
     assert "DATABASE_URL=postgresql://tom@/ipo?host=/var/run/postgresql" in comment
     config = env.database("postgresql:///ipo?host=/var/run/postgresql")
-    with pytest.raises(programs.EmbeddedError, match=r"names no role.*postgresql://tom@/ipo\?host=/var/run/postgresql"):
+    with pytest.raises(CannotStart, match=r"names no role.*postgresql://tom@/ipo\?host=/var/run/postgresql"):
         checks.check_database(config)
 
 

@@ -41,7 +41,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Row:
-    """One request. `forms` is what is posted, None a GET; undone afterwards."""
+    """One request. `form` is what is posted, None a GET; undone afterwards."""
 
     page: str
     place: str
@@ -92,6 +92,7 @@ FORMS: dict[str, Callable[[Place], dict[str, Any]]] = {
     "retry": lambda place: {},
     "stop": lambda place: {},
     "rate": _rating,
+    "draw_again": lambda place: {},
     "forget": lambda place: {},
     "remember": lambda place: {},
     "use_xgboost": lambda place: {},
@@ -144,7 +145,7 @@ def _of_ours(pattern: URLPattern, places: list[Place]) -> Iterator[Row]:
             yield Row(pattern.name, name, url, OURS)
         elif answer.status_code == 302:  # a fragment of a page, that the script asks for
             yield Row(pattern.name, name, url, OURS, headers=HTMX)
-        elif pattern.name not in FORMS:
+        if pattern.name not in FORMS and (answer.status_code > 302 or takes_forms(url)):
             raise NoRow(f"{pattern.name} answers {answer.status_code}: add what it is sent to FORMS in {__name__}.")
         if pattern.name in FORMS:
             form = FORMS[pattern.name](place)
@@ -153,6 +154,11 @@ def _of_ours(pattern: URLPattern, places: list[Place]) -> Iterator[Row]:
     if pattern.name == "index":
         older = f"{url}?older={paging.session_page(local_user()).older}"
         yield Row("index", "second page", older, OURS)
+
+
+def takes_forms(url: str) -> bool:
+    """Whether a page is one to post to: it says so when it refuses a method that none of ours takes."""
+    return "POST" in client().put(url).headers.get("Allow", "")
 
 
 def _of_admin() -> Iterator[Row]:

@@ -16,7 +16,8 @@ from django.db import connections
 from django.db.utils import DatabaseError
 
 from ipo_site import env, predecessor
-from ipo_site.launch import checks, data_dir, embedded, programs, schema
+from ipo_site.launch import checks, data_dir, embedded, schema
+from ipo_site.launch.errors import CannotStart
 from ipo_site.launch.supervisor import STOP_SIGNALS, Supervisor, say
 
 SLOW_SECONDS = 60.0
@@ -33,7 +34,7 @@ class Command(BaseCommand):
             signal.signal(number, _leave)
         try:
             self._run()
-        except programs.EmbeddedError as error:
+        except CannotStart as error:
             sys.exit(str(error))
         except OSError as error:
             sys.exit(f"{data_dir.reason(error)} ({error.filename or env.DATA_DIR}).")
@@ -45,9 +46,7 @@ class Command(BaseCommand):
                 say(note)
             lock = data_dir.try_lock(env.DATA_DIR / "run.lock")
             if lock is None:
-                raise programs.EmbeddedError(
-                    f"IPO already runs with the data in {env.DATA_DIR}: use that one, or end it first."
-                )
+                raise CannotStart(f"IPO already runs with the data in {env.DATA_DIR}: use that one, or end it first.")
             stack.enter_context(lock)
             checks.check_disk(env.DATA_DIR)
             checks.check_port(env.HOST, env.PORT)
@@ -107,10 +106,10 @@ def _ask(url: str) -> str | None:
 def _migrate() -> None:
     try:
         if schema.is_from_another_version():
-            raise programs.EmbeddedError(schema.FROM_ANOTHER_VERSION)
+            raise CannotStart(schema.FROM_ANOTHER_VERSION)
         call_command("migrate", verbosity=0, interactive=False)
     except DatabaseError as error:
-        raise programs.EmbeddedError(
+        raise CannotStart(
             f"The database could not be brought up to date ({str(error).strip().splitlines()[0]}): see that its "
             "role may create tables and that its data come from this version or an older one."
         ) from error

@@ -11,7 +11,7 @@ from django.db import OperationalError
 
 from generation.types import Hardware
 from ipo_site.launch import doctor
-from preferences.jobs import leases
+from preferences.jobs import worker
 from preferences.models import Worker
 
 
@@ -21,7 +21,7 @@ def test_all_is_well_with_a_worker_and_not_without(capsys, monkeypatch):
     with pytest.raises(CommandError, match="1 problem, see above"):
         call_command("doctor")
     assert "Workers: none was heard of lately: start IPO (make run)" in capsys.readouterr().out
-    leases.report_worker("gpu@here", state=Worker.State.READY, model="tiny", device="a card", memory_gb=8)
+    worker.report_worker("gpu@here", state=Worker.State.READY, model="tiny", device="a card", memory_gb=8)
     call_command("doctor")
     said = capsys.readouterr().out
     assert "Worker gpu@here: Ready (tiny)" in said
@@ -32,7 +32,7 @@ def test_all_is_well_with_a_worker_and_not_without(capsys, monkeypatch):
 
 @pytest.mark.django_db
 def test_a_worker_that_could_not_load_is_a_problem_with_its_own_sentence(capsys):
-    leases.report_worker("gpu@here", state=Worker.State.FAILED, error="It is gated: accept the licence.")
+    worker.report_worker("gpu@here", state=Worker.State.FAILED, error="It is gated: accept the licence.")
     with pytest.raises(CommandError):
         call_command("doctor")
     assert "Worker gpu@here: It is gated: accept the licence." in capsys.readouterr().out

@@ -14,7 +14,7 @@ import redis
 
 from ipo_site.launch import addresses, processes, programs
 from ipo_site.launch.embedded import EmbeddedServers
-from ipo_site.launch.programs import EmbeddedError
+from ipo_site.launch.errors import CannotStart
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_where_no_package_brings_redis_the_one_on_the_path_is_used(data_dir, tmp
         assert client.ping()
         client.close()
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EmbeddedError, match="apt install redis-server"):
+    with pytest.raises(CannotStart, match="apt install redis-server"):
         programs.redis_program()
 
 
@@ -122,7 +122,7 @@ def test_a_damaged_queue_is_put_aside(data_dir: Path) -> None:
 
 def test_a_folder_of_somebody_elses_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(EmbeddedError, match="not IPO's"):
+    with pytest.raises(CannotStart, match="not IPO's"):
         EmbeddedServers(tmp_path).start()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["thesis.txt"]
 
@@ -130,7 +130,7 @@ def test_a_folder_of_somebody_elses_things_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path, 12345, 12345)
-    with pytest.raises(EmbeddedError, match="another user"):
+    with pytest.raises(CannotStart, match="another user"):
         EmbeddedServers(tmp_path).start()
 
 
@@ -139,7 +139,7 @@ def test_a_socket_folder_open_to_others_is_refused(data_dir: Path) -> None:
     folder.mkdir()
     folder.chmod(0o777)
     try:
-        with pytest.raises(EmbeddedError, match="open to others"):
+        with pytest.raises(CannotStart, match="open to others"):
             EmbeddedServers(data_dir).start()
     finally:
         folder.rmdir()

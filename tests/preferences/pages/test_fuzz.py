@@ -29,7 +29,7 @@ from django.utils import timezone
 from preferences.drawing import keep
 from preferences.feedback import forms as feedback_forms
 from preferences.feedback.kinds import ANSWERS, WORDS
-from preferences.jobs import leases
+from preferences.jobs import leases, worker
 from preferences.models import Batch, Candidate, Session, Worker
 from preferences.sessions import forms as session_forms
 from preferences.sessions import rating
@@ -125,7 +125,7 @@ def sessions_of_every_kind(manager, media: Path) -> list[Session]:
     Session.objects.filter(pk=without_model.pk).update(model="gone")
     ended = tuning_services.start_search(pairs)
     leases.fail(leases.claim_job(ended.job_id, "cpu@a"), "There are no ratings yet.")
-    leases.report_worker("gpu@a", state=Worker.State.FAILED, error="No room.")
+    worker.report_worker("gpu@a", state=Worker.State.FAILED, error="No room.")
     Worker.objects.update_or_create(name="gpu@b", defaults={"seen_at": timezone.now() - timedelta(days=1)})
     assert set(Batch.objects.values_list("job__state", flat=True)) == {"done", "running", "failed", "queued"}
     return [ready, pairs, without_files, failed, waiting, without_model]

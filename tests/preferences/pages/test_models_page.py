@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from preferences.jobs import leases
+from preferences.jobs import worker
 from preferences.models import Worker
 
 pytestmark = pytest.mark.django_db
@@ -51,12 +51,12 @@ def test_the_token_is_asked_for_and_never_shown(client, monkeypatch):
 
 def test_what_a_worker_has_in_memory_and_what_it_draws_on(client, tiny_model):
     assert "No worker is drawing" in client.get("/models/").content.decode()
-    leases.report_worker("gpu@here", state=Worker.State.READY, model="tiny", device="NVIDIA H200", memory_gb=150.1)
+    worker.report_worker("gpu@here", state=Worker.State.READY, model="tiny", device="NVIDIA H200", memory_gb=150.1)
     page = client.get("/models/").content.decode()
     assert "Loaded by gpu@here" in cards(client)["tiny"]
     assert "NVIDIA H200 (150 GB)" in page
-    leases.report_worker("gpu@here", state=Worker.State.LOADING, model="sd-turbo")
+    worker.report_worker("gpu@here", state=Worker.State.LOADING, model="sd-turbo")
     assert "Being loaded by gpu@here" in cards(client)["sd-turbo"]
-    leases.report_worker("gpu@here", state=Worker.State.FAILED, model="", error="No room.")
+    worker.report_worker("gpu@here", state=Worker.State.FAILED, model="", error="No room.")
     assert "No room." in client.get("/models/").content.decode()
     assert "Not downloaded" in cards(client)["sd-turbo"]

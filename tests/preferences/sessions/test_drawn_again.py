@@ -1,6 +1,7 @@
 """A picture that is lost, or there, is drawn again from its vector, into its own place."""
 
 import re
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from django.utils import timezone
 from PIL import Image
 
 from preferences.drawing import keep
+from preferences.errors import NotAllowed
 from preferences.jobs import leases
 from preferences.models import Candidate, Job, Rating
-from preferences.sessions import redrawing, training
+from preferences.sessions import rating, redrawing, training
 from preferences.sessions import services as session_services
 from tests.drawing import claim_batch
 from tests.factories import SessionFactory, rating_counts
@@ -73,6 +75,16 @@ def test_killed_while_it_is_drawn_again(client, drawn, manager, killed_while_dra
     draw(drawn, manager)
     assert (drawn.job.state, first(drawn).state) == (Job.State.DONE, Candidate.State.READY)
     assert first(drawn).picture.vector.tobytes() == candidate.picture.vector.tobytes()
+
+
+def test_a_rating_that_waited_meanwhile_is_of_what_is_there_now(client, drawn, manager):
+    asked = first(drawn)  # as a request read it before it waited
+    again(client, asked)
+    with pytest.raises(NotAllowed, match="not there yet"):
+        rating.rate(asked, "good", uuid.uuid4())
+    draw(drawn, manager)
+    rating.rate(asked, "good", uuid.uuid4())
+    assert rating_counts(drawn.session) == (1, 0)
 
 
 def test_while_its_batch_is_drawn_it_is_drawn_along(client, batch, manager, failing):

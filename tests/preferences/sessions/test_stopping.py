@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from generation.errors import Cancelled
 from generation.manager import ModelManager
-from preferences.jobs import leases, worker
+from preferences.jobs import worker
 from preferences.models import Batch, Candidate, Job, Rating, Worker
 from preferences.sessions import rating, stopping
 from preferences.sessions import selectors as session_selectors
@@ -162,7 +162,7 @@ def test_a_vote_in_a_stopped_batch_lets_nothing_be_drawn(client, manager):
 )
 def test_the_page_says_how_far_the_model_is(client, batch, changes, sentence):
     progress = FETCHING | changes
-    leases.report_worker("gpu@test", state=Worker.State.LOADING, model="tiny", progress=progress)
+    worker.report_worker("gpu@test", state=Worker.State.LOADING, model="tiny", progress=progress)
     shown = page_of(client, batch)
     assert sentence in shown
     assert (f'<progress max="{progress["total"]}" value="{progress["done"]}"' in shown) is bool(progress["total"])
@@ -170,13 +170,13 @@ def test_the_page_says_how_far_the_model_is(client, batch, changes, sentence):
 
 
 def test_nothing_of_another_model_or_of_one_that_is_there(client, batch):
-    leases.report_worker("gpu@test", state=Worker.State.READY, progress=FETCHING | {"model": "pocket-landscapes"})
+    worker.report_worker("gpu@test", state=Worker.State.READY, progress=FETCHING | {"model": "pocket-landscapes"})
     assert "Downloading" not in page_of(client, batch)
-    leases.report_worker("gpu@test", state=Worker.State.READY, progress=FETCHING)
+    worker.report_worker("gpu@test", state=Worker.State.READY, progress=FETCHING)
     assert "Downloading" in page_of(client, batch)
     Job.objects.filter(batch=batch).update(phase=Batch.Phase.GENERATING)
     assert "Downloading" not in page_of(client, batch)
-    leases.report_worker("gpu@test", seen_at=timezone.now(), progress=None)
+    worker.report_worker("gpu@test", seen_at=timezone.now(), progress=None)
     assert Worker.objects.get().load is None
 
 

@@ -1,13 +1,10 @@
 """Searching for settings: started, going on after a kill, stopped, done."""
 
-import threading
 import uuid
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
 import pytest
-from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from preferences.jobs import leases
@@ -17,6 +14,7 @@ from preferences.sessions import forgetting, rating
 from preferences.sessions import services as session_services
 from preferences.tuning import selectors as tuning_selectors
 from preferences.tuning import services as tuning_services
+from tests.at_once import at_once
 from tests.drawing import draw_batch, make_trial
 from tests.factories import SessionFactory
 
@@ -137,28 +135,6 @@ def test_found_whatever_the_value_model(client, rated):
     assert "The next batch will use them." in page
     rated.refresh_from_db()
     assert rated.value_model == "xgboost"
-
-
-def at_once(*works: Callable[[], object]) -> list[DatabaseError]:
-    """Do them in a thread each; what the database said to that."""
-    raised: list[DatabaseError] = []
-    begin = threading.Barrier(len(works))
-
-    def do(work: Callable[[], object]) -> None:
-        begin.wait()
-        try:
-            work()
-        except DatabaseError as error:
-            raised.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=do, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return raised
 
 
 @pytest.mark.django_db(transaction=True)
