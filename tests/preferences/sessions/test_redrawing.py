@@ -142,7 +142,7 @@ def test_what_cannot_be_seen_is_not_rated_in_any_way(client, drawn, manager):
         (three.pk, 1),
         (four.pk, -1),
     }
-    drawn.session.unrated_is_bad = True
+    session_services.update_controls(drawn.session, {"unrated_is_bad": True})
     session_services.submit_batch(drawn.session, 1, [], [])
     bad = RatedPicture.objects.filter(rating__kind="good_bad", rating__undone_at=None, value=-1)
     assert not bad.filter(picture__candidate__in=[one, two]).exists()
