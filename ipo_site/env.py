@@ -109,6 +109,12 @@ def _models(extra: str) -> dict[str, ModelSpec]:
         sys.exit(str(error))
 
 
+def _default_model(permitted: tuple[str, ...]) -> str:
+    """What a new session begins with: without a GPU the bundled model, which draws everywhere, if it is permitted."""
+    usual = "sd-turbo" if shutil.which("nvidia-smi") else "pocket-landscapes"
+    return usual if usual in permitted or not permitted else permitted[0]
+
+
 def _speedups(names: str) -> tuple[str, ...]:
     try:
         return registry.speedups(names)
@@ -132,16 +138,13 @@ DEBUG = _flag("IPO_DEBUG", default=False)
 SECRET_KEY = _secret_key(DATA_DIR)
 
 MODELS = _models(os.environ.get("IPO_EXTRA_MODELS") or "{}")
-# What a new session begins with: without a GPU the bundled model, which draws everywhere.
-DEFAULT_MODEL = os.environ.get("IPO_DEFAULT_MODEL") or (
-    "sd-turbo" if shutil.which("nvidia-smi") else "pocket-landscapes"
-)
-if DEFAULT_MODEL not in MODELS:
-    sys.exit(f"IPO_DEFAULT_MODEL is {DEFAULT_MODEL!r}: correct it in .env to one of {', '.join(MODELS)}.")
 # The models that the workers of this machine may load; all, if empty.
 WORKER_MODELS = tuple(filter(None, os.environ.get("IPO_WORKER_MODELS", "").replace(" ", "").split(",")))
 if unknown := set(WORKER_MODELS) - set(MODELS):
     sys.exit(f"IPO_WORKER_MODELS: there is no model “{min(unknown)}”: choose among {', '.join(MODELS)}.")
+DEFAULT_MODEL = os.environ.get("IPO_DEFAULT_MODEL") or _default_model(WORKER_MODELS)
+if DEFAULT_MODEL not in MODELS:
+    sys.exit(f"IPO_DEFAULT_MODEL is {DEFAULT_MODEL!r}: correct it in .env to one of {', '.join(MODELS)}.")
 # Ways to draw faster, see .env.example.
 SPEEDUPS = _speedups(os.environ.get("IPO_SPEEDUPS", ""))
 # Show what is being drawn, where the model has a tiny autoencoder for it.

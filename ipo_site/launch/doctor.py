@@ -39,6 +39,11 @@ def findings() -> Iterator[Finding]:
     yield from servers()
     hardware = ModelManager().hardware()
     yield device(hardware)
+    if settings.IPO_WORKER_MODELS and settings.IPO_DEFAULT_MODEL not in settings.IPO_WORKER_MODELS:
+        said = f"{settings.IPO_DEFAULT_MODEL}, which no worker here may load"
+        yield Finding(
+            "New sessions begin with", f"{said}: correct IPO_DEFAULT_MODEL or IPO_WORKER_MODELS", is_problem=True
+        )
     token = "set" if os.environ.get("HF_TOKEN") else "not set: only gated models need one (HF_TOKEN in .env)"
     yield Finding("Hugging Face token", token)
     yield Finding("Downloads lie in", constants.HF_HOME)

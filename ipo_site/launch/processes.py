@@ -8,10 +8,12 @@ import time
 from functools import cache
 from pathlib import Path
 
+SETPRIV = "setpriv"
+
 
 @cache
 def _setpriv() -> str | None:
-    return shutil.which("setpriv") if sys.platform == "linux" else None
+    return shutil.which(SETPRIV) if sys.platform == "linux" else None
 
 
 def tied(command: list[str], how: signal.Signals) -> list[str]:
@@ -22,7 +24,10 @@ def tied(command: list[str], how: signal.Signals) -> list[str]:
     program = _setpriv()
     if program is None:
         return command
-    return [program, "--pdeathsig", how.name.removeprefix("SIG"), "--", *command]
+    promise = ["--pdeathsig", how.name.removeprefix("SIG")]
+    if command[0] == SETPRIV:  # the promise ends with a change of user: it is made after that
+        return [program, *promise, *command[1:]]
+    return [program, *promise, "--", *command]
 
 
 def program(pid: int) -> str:

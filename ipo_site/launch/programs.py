@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ipo_site.launch.errors import CannotStart
+from ipo_site.launch.processes import SETPRIV
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ def postgres_owner() -> Owner:
     """
     if os.geteuid() != 0:
         return Owner(os.geteuid(), os.getegid())
-    if shutil.which("setpriv") is None:
+    if shutil.which(SETPRIV) is None:
         raise CannotStart(
             "Postgres does not run as root without the program setpriv: start IPO as an ordinary user, or "
             "install util-linux."
@@ -38,7 +39,7 @@ def postgres_owner() -> Owner:
         user.pw_uid,
         user.pw_gid,
         (
-            *("setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"),
+            *(SETPRIV, "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"),
             # The last of these makes access() count the capability, by which Postgres looks for its programs.
             *("--no-new-privs", "--inh-caps", "+dac_override", "--ambient-caps", "+dac_override"),
             *("--securebits", "+no_setuid_fixup", "--"),

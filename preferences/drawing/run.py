@@ -46,7 +46,11 @@ def draw_batch(lease: Lease, manager: ModelManager) -> None:
             keep.fail(lease, batch.pk, str(error))
             if isinstance(error, OutOfMemory):
                 raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, DatabaseError) and not connection.is_usable():
+                log.warning("Batch %s lost the database (%s): it is queued again.", batch.pk, error)
+                leases.give_back(lease)
+                return
             # The worker stays alive, the user gets a sentence, the log gets the traceback.
             keep.fail(lease, batch.pk, "Drawing failed unexpectedly; the worker's log has the details. Try again.")
             raise

@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from preferences.feedback.kinds import ANSWERS, WORDS
+from preferences.feedback.kinds import ANSWERS, WORDS, ways_of_asking
 
 LARGEST_ID = 2**63 - 1  # that the database can look for
 
@@ -13,6 +13,7 @@ class RatingForm(forms.Form):
     value = forms.ChoiceField(choices=[(word, word) for word in (*WORDS, "none")])
     form_token = forms.UUIDField()
     page = forms.UUIDField(required=False)
+    asking = forms.ChoiceField(choices=ways_of_asking, required=False)  # as the page asks, which may be an older one
     turn = forms.IntegerField(required=False, min_value=0, max_value=LARGEST_ID)
 
     def clean_turn(self) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import OuterRef, Q, Subquery
 
 from preferences.feedback.kinds import KINDS, Kind
-from preferences.feedback.models import RatedPicture
+from preferences.feedback.models import RatedPicture, Rating
 
 
 def in_kind(kind: Kind) -> Q:
@@ -19,7 +19,6 @@ def in_kind(kind: Kind) -> Q:
 
 # Of the first a picture has one word at a time; what stands beside other words comes on top.
 OF_ITSELF = reduce(or_, (in_kind(kind) for kind in KINDS.values() if not kind.page and not kind.stands_beside))
-ON_TILES = reduce(or_, (in_kind(kind) for kind in KINDS.values() if not kind.page))
 RATED = reduce(or_, map(in_kind, KINDS.values()))
 
 
@@ -38,3 +37,8 @@ def judged(pictures: Iterable[int]) -> set[int]:
     items = RatedPicture.objects.filter(picture__in=list(pictures), rating__undone_at__isnull=True)
     heard = items.exclude(rating__kind__in=[event for kind in KINDS.values() for event in kind.unheard])
     return set(heard.values_list("picture_id", flat=True))
+
+
+def any_taken_back(ratings: Iterable[int]) -> bool:
+    """Whether one of these ratings (ids) does not stand any longer. Another word that came later leaves it standing."""
+    return Rating.objects.filter(pk__in=list(ratings), undone_at__isnull=False).exists()

@@ -9,9 +9,9 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from preferences.feedback.kinds import KIND_OF, OfTwo
+from preferences.feedback.kinds import KIND_OF, Kind, OfTwo
 from preferences.feedback.models import RatedPicture, Rating
-from preferences.feedback.selectors import ON_TILES
+from preferences.feedback.selectors import OF_ITSELF, in_kind
 
 OF_TWO = [event for event, kind in KIND_OF.items() if isinstance(kind, OfTwo)]
 
@@ -75,9 +75,13 @@ def chosen(ratings: QuerySet[Rating]) -> set[int]:
     return set(RatedPicture.objects.filter(rating__in=ratings, value__gt=0).values_list("picture_id", flat=True))
 
 
-def take_back(picture: int) -> None:
-    """Take back what was said of a picture (id) itself; of others that were chosen, what was said stays theirs."""
-    items = RatedPicture.objects.filter(ON_TILES, picture=picture, rating__undone_at__isnull=True)
+def take_back(picture: int, kind: Kind) -> None:
+    """Take back what a page that asks in this way shows to be said of a picture (id) itself.
+
+    Of others that were chosen with it, what was said stays theirs; so does what was said in another way.
+    """
+    of = in_kind(kind) if kind.stands_beside else OF_ITSELF
+    items = RatedPicture.objects.filter(of, picture=picture, rating__undone_at__isnull=True)
     said = Rating.objects.filter(items__in=items)
     standing = list(said.prefetch_related("items"))
     undo(said)

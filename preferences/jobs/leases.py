@@ -1,6 +1,7 @@
 """Who does a job: claim it, keep it, finish it, give it back. It knows nothing of what the jobs are about."""
 
 import logging
+import time
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils import timezone
 
@@ -18,6 +19,7 @@ from preferences.jobs.models import NO_LEASE, Job
 from preferences.jobs.services import wake
 
 log = logging.getLogger(__name__)
+SECONDS_BETWEEN_TRIES = 0.5
 PATIENCE = timedelta(seconds=60)  # so long others go before a job whose model would have to be loaded first
 
 
@@ -100,6 +102,20 @@ def pause(lease: Lease, **changes: Any) -> bool:
     """Give others their turn: the job goes to the end of its queue, with what was done so far."""
     transaction.on_commit(partial(wake, lease.queue), robust=True)
     return _requeue(lease.rows(), enqueued_at=timezone.now(), **changes)
+
+
+def give_back(lease: Lease) -> None:
+    """Queue a job again whose worker has lost the database, as soon as that answers; after PATIENCE the sweep does."""
+    end = time.monotonic() + PATIENCE.total_seconds()
+    while time.monotonic() < end:
+        connection.close()
+        try:
+            if _requeue(lease.rows()):
+                wake(lease.queue)
+        except DatabaseError:
+            time.sleep(SECONDS_BETWEEN_TRIES)
+        else:
+            return
 
 
 def _release(rows: "QuerySet[Job]", state: str, **changes: Any) -> bool:

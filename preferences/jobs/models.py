@@ -101,6 +101,7 @@ class Worker(models.Model):
     name = models.CharField(max_length=200, unique=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.LOADING)
     model = models.CharField(max_length=100, blank=True, help_text="In its memory, or being loaded.")
+    permitted = models.JSONField(default=list, help_text="The models that it may load; all, if empty.")
     error = models.TextField(blank=True)
     device = models.CharField(max_length=200, blank=True, help_text="What it draws on.")
     memory_gb = models.FloatField(default=0, help_text="Of that device, in GB.")
@@ -114,6 +115,10 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def may_load(self, model: str) -> bool:
+        """Whether it does jobs that need this model; "": none of its own."""
+        return not model or not self.permitted or model in self.permitted
 
     @property
     def load(self) -> Progress | None:

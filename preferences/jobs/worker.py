@@ -59,7 +59,8 @@ def start_reporting(name: str, manager: ModelManager, wanted_next: Callable[[], 
 def report(name: str, manager: ModelManager, wanted_next: Callable[[], tuple[str, str]]) -> None:
     """Load the model that is wanted next, and say every few seconds how this worker fares. Never returns."""
     model, server = wanted_next()
-    state: dict[str, Any] = {"state": Worker.State.LOADING, "model": model, "error": ""}
+    permitted = list(settings.IPO_WORKER_MODELS)
+    state: dict[str, Any] = {"state": Worker.State.LOADING, "model": model, "permitted": permitted, "error": ""}
 
     def load() -> None:
         try:

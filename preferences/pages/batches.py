@@ -14,9 +14,10 @@ from generation.progress import Progress
 from preferences.feedback.kinds import WORDS, Button, Kind, kind_named
 from preferences.feedback.selectors import RATED, in_kind, last_word, said
 from preferences.jobs.models import Worker
-from preferences.jobs.selectors import WORKER_SILENCE
+from preferences.jobs.selectors import workers
 from preferences.pages.presenters import MISSING, Tile
 from preferences.sessions.models import Batch, Candidate, OptimizerState, Session
+from preferences.sessions.stopping import NOT_DRAWN
 
 
 @dataclass
@@ -25,7 +26,7 @@ class BatchView:
 
     batch: Batch
     tiles: list[Tile]
-    worker_state: str  # "offline", or the state of the worker heard of last
+    worker_state: str  # "offline", "unable", or that of the worker heard of last that may draw it; "" where none need
     worker_error: str
     load: Progress | None  # how far the model of this batch has come, where a worker loads it now
     learned: OptimizerState | None  # note and metrics of the session's last proposal
@@ -60,6 +61,12 @@ class BatchView:
     def _count(self, state: str) -> int:
         return sum(tile.state == state for tile in self.tiles)
 
+    @cached_property
+    def is_stopped(self) -> bool:
+        """Whether what is missing was not drawn because a person stopped it, and not because it failed."""
+        errors = {tile.candidate.error for tile in self.tiles if tile.state == Candidate.State.FAILED}
+        return self.batch.is_stopped or errors == {NOT_DRAWN}
+
     @property
     def can_be_retried(self) -> bool:
         return not self.batch.is_active and (self.failed > 0 or self.batch.has_ended_early)
@@ -71,10 +78,6 @@ class BatchView:
     @cached_property
     def rated(self) -> int:
         return sum(tile.is_rated for tile in self.tiles)
-
-    @property
-    def is_worker_offline(self) -> bool:
-        return self.worker_state == "offline"
 
     @property
     def seconds_left(self) -> int | None:
@@ -107,12 +110,11 @@ class BatchView:
 
 
 def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, number: int | None = None) -> BatchView:
-    """A batch, or the newest, with its tiles: two queries, whatever the size of the batch.
+    """A batch, or the newest, with its tiles: two queries, whatever the size of the batch, and one while it is drawn.
 
     Raises Batch.DoesNotExist, for another's batch as well.
     """
     read_at = timezone.now()
-    worker = Worker.objects.order_by("-seen_at")
     same = Batch.objects.filter(session=OuterRef("session"), revealed_at__isnull=False).order_by("-number")
     # Of the newest batch that has one, so that none is read of all that went before.
     that_learned = Batch.objects.filter(
@@ -124,10 +126,6 @@ def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, nu
         .filter(session_id=session_id, revealed_at__isnull=False)
         .select_related("session", "job")
         .annotate(
-            worker_seen=Subquery(worker.values("seen_at")[:1]),
-            worker_state=Subquery(worker.values("state")[:1]),
-            worker_error=Subquery(worker.values("error")[:1]),
-            worker_progress=Subquery(worker.values("progress")[:1]),
             learned_note=Subquery(learned.values("note")[:1]),
             learned_metrics=Subquery(learned.values("metrics")[:1]),
             learned_reason=Subquery(learned.values("reason")[:1]),
@@ -138,13 +136,13 @@ def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, nu
     batch = rows.order_by("number").last() if number is None else rows.get(number=number)
     if batch is None:
         raise Batch.DoesNotExist
-    heard = batch.worker_seen is not None and timezone.now() - batch.worker_seen < WORKER_SILENCE
+    state, worker = _worker_of(batch)
     return BatchView(
         batch=batch,
         tiles=_tiles(batch, kind_named(batch.session.asking)),
-        worker_state=batch.worker_state if heard else "offline",
-        worker_error=batch.worker_error or "" if heard else "",
-        load=_loading(batch.worker_progress, batch) if heard else None,
+        worker_state=state,
+        worker_error=worker.error if worker else "",
+        load=_loading(worker.progress, batch) if worker else None,
         learned=None
         if batch.learned_note is None
         else OptimizerState(
@@ -156,6 +154,18 @@ def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, nu
         newest=batch.newest,
         read_at=read_at,
     )
+
+
+def _worker_of(batch: Batch) -> tuple[str, Worker | None]:
+    """The worker heard of last that may draw a batch which waits or is drawn, and its state, or why there is none."""
+    if not batch.is_active:
+        return "", None
+    heard = workers()
+    able = [one for one in heard if one.may_load(batch.job.model)]
+    if not able:
+        return "unable" if heard else "offline", None
+    worker = max(able, key=lambda one: one.seen_at)
+    return worker.state, worker
 
 
 def _loading(progress: dict[str, Any] | None, batch: Batch) -> Progress | None:

@@ -29,6 +29,11 @@ class Request(HttpRequest):
     htmx: HtmxDetails
 
 
+def wants_fragment(request: Request) -> bool:
+    """Whether a part of the page is asked for; who comes back to its address gets the page."""
+    return bool(request.htmx) and not request.htmx.history_restore_request
+
+
 def owned_session(request: HttpRequest, session_id: uuid.UUID) -> Session:
     """Raises Http404, for another's session as well; so do the others."""
     return _owned(

@@ -9,7 +9,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import trigger_client_event
 
-from preferences.pages.http import Request, owned_session, post_or_back, shown_batch
+from preferences.jobs.models import Job
+from preferences.pages.http import Request, owned_session, post_or_back, shown_batch, wants_fragment
 from preferences.pages.sessions import session_context
 from preferences.sessions import forgetting
 from preferences.sessions.controls import Optimiser, ValueModel
@@ -38,11 +39,11 @@ def search(request: Request, session_id: uuid.UUID) -> HttpResponse:
     session = owned_session(request, session_id)
     if request.method == "POST":
         tuning.start_search(session)
-    if not request.htmx:
+    if not wants_fragment(request):
         return redirect(reverse("session", args=[session_id]) + "#search")
     found = last_search(session)
     response = render(request, "preferences/search.html", {"session": session, "search": found})
-    if found is not None and not found.is_running and found.best is not None:
+    if found is not None and found.job.state in (Job.State.DONE, Job.State.CANCELLED) and found.best is not None:
         values = {f"id_{name}": value for name, value in found.best["settings"].items()}
         trigger_client_event(response, "found", values)
     return response

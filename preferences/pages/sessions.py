@@ -13,7 +13,15 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from preferences.feedback.forms import BatchRatingsForm
 from preferences.pages.batches import BatchView
-from preferences.pages.http import Request, owned_batch, owned_session, post_or_back, refuse, shown_batch
+from preferences.pages.http import (
+    Request,
+    owned_batch,
+    owned_session,
+    post_or_back,
+    refuse,
+    shown_batch,
+    wants_fragment,
+)
 from preferences.sessions import paging, redrawing, services, stopping
 from preferences.sessions.forms import ControlsForm, SessionForm
 from preferences.sessions.models import Session
@@ -69,7 +77,7 @@ def session_context(view: BatchView, controls: ControlsForm | None = None) -> di
 @require_safe
 def progress(request: Request, session_id: uuid.UUID, number: int) -> HttpResponse:
     """The polled fragment: the progress node, and out of band the tiles drawn since the last poll."""
-    if not request.htmx:
+    if not wants_fragment(request):
         return redirect("batch", session_id, number)
     return news(request, shown_batch(request, session_id, number), request.GET.get("after", ""))
 

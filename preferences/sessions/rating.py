@@ -7,7 +7,7 @@ from django.db import transaction
 
 from preferences.errors import NotAllowed
 from preferences.feedback import services as feedback
-from preferences.feedback.kinds import ANSWERS, WORDS, AmongOthers, OfTiles
+from preferences.feedback.kinds import ANSWERS, WORDS, AmongOthers, OfTiles, kind_named
 from preferences.feedback.models import Rating
 from preferences.feedback.selectors import judged, last_word
 from preferences.feedback.services import Asked
@@ -20,9 +20,16 @@ from preferences.sessions.services import locked, queue, refuse_unseen, submit_b
 
 @transaction.atomic
 def rate(
-    candidate: Candidate, value: str, form_token: uuid.UUID, page: uuid.UUID | None = None, turn: int = 0
+    candidate: Candidate,
+    value: str,
+    form_token: uuid.UUID,
+    page: uuid.UUID | None = None,
+    turn: int = 0,
+    asking: str = "",
 ) -> Batch | None:
     """Say one of WORDS of one picture, or “none” (take it back). What is said already is not said again.
+
+    asking: the way in which the page asks, if that is not the session's by now; what was said in others stands.
 
     With Form Submit off the rated slot is drawn anew, or after the last that is to be chosen the next batch: the batch
     that was queued is returned, otherwise None. The same form token twice is one event. A page with script numbers what
@@ -41,15 +48,14 @@ def rate(
         return None
     if kind is None:
         with counts.kept(session.pk, [picture]):
-            feedback.take_back(picture)
+            feedback.take_back(picture, kind_named(asking or session.asking))
         return None
     refuse_unseen(candidate)
     number = kind.value(value)
     token = feedback.fresh_token(form_token, kind.event, {picture: number})
     if token is None:
         return None
-    # With Form Submit off a word moves the newest batch on; in an old one it is just saved.
-    moves_on = not session.form_submit and batch.submitted_at is None
+    moves_on = not session.form_submit and _can_move_on(batch)
     if isinstance(kind, AmongOthers):
         is_last = _choose(batch, picture, kind, token)
         return submit_batch(session, batch.number, [], []) if is_last and moves_on else None
@@ -61,6 +67,12 @@ def rate(
     if batch.has_ended_early or not moves_on:
         return None
     return _redraw(session, batch, candidate)
+
+
+def _can_move_on(batch: Batch) -> bool:
+    """Whether a word may change what is drawn: in an old batch, or while another is drawn, it is just saved."""
+    others = Session.objects.select_for_update().get(pk=batch.session_id).batches.exclude(pk=batch.pk)
+    return batch.submitted_at is None and not others.filter(job__state__in=Job.ACTIVE).exists()
 
 
 def _is_in_turn(batch: Batch, candidate: Candidate, kind: OfTiles | None, page: uuid.UUID, turn: int) -> bool:

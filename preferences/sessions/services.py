@@ -42,38 +42,44 @@ def update_controls(session: Session, values: Mapping[str, Any]) -> None:
     """Set the controls that the next batch will use."""
     for name, value in values.items():
         setattr(session, name, value)
-    session.full_clean()
+    # What was there before may no longer be offered, and is not what is asked about.
+    session.full_clean(exclude={field.name for field in session._meta.fields} - values.keys())
     session.save(update_fields=list(values))
 
 
-@transaction.atomic
 def submit_batch(session: Session, number: int, good: Iterable[int], bad: Iterable[int]) -> Batch:
     """Save the ratings of the form of a whole batch, and ask for the next; twice is as once.
+
+    Where another batch is being drawn there is no next one yet, and the ratings are saved all the same.
 
     `good` and `bad` are candidate ids of this batch. Raises NotAllowed while this batch or another is being drawn, and
     for pictures that are not in it or cannot be seen.
     """
-    batch = locked(session=session, number=number)
-    session = batch.session  # as it is now
-    if batch.submitted_at is None and batch.is_active:
-        raise NotAllowed("This batch is still being drawn: wait for the last picture, then submit it.")
     values = dict.fromkeys(bad, BAD) | dict.fromkeys(good, GOOD)
+    with transaction.atomic():
+        batch = locked(session=session, number=number)
+        if batch.submitted_at is None and batch.is_active:
+            raise NotAllowed("This batch is still being drawn: wait for the last picture, then submit it.")
+        _say(batch, _newly_said(batch, values))
+    with transaction.atomic():
+        batch = locked(session=session, number=number)
+        if batch.submitted_at is not None:  # by another form, or from a page that did not know
+            return session.batches.filter(number__gt=number).earliest("number")
+        if batch.session.unrated_is_bad and kind_named(batch.session.asking).unrated_is_bad:
+            shown = files.seen(batch.pictures())
+            _say(batch, dict.fromkeys(shown - judged(shown), BAD))
+        Batch.objects.filter(pk=batch.pk).update(submitted_at=timezone.now())
+        return _add_batch(batch.session, number + 1)
+
+
+def _newly_said(batch: Batch, values: Mapping[int, float]) -> dict[int, float]:
+    """Of what a form says of candidates (ids) of a batch, by picture (id), that which was not said before."""
     ready = batch.candidates.filter(state=Candidate.State.READY, pk__in=values)
     named = list(ready.select_related("picture").defer("proposed", "picture__vector").annotate(said=last_word()))
     if len(named) < len(values):
         raise NotAllowed("The form names pictures that are not in this batch: reload the page.")
     refuse_unseen(*named)
-    wanted = {one.picture_id: values[one.pk] for one in named if one.picture_id}
-    if batch.submitted_at is not None:  # from a page that did not know: what it says counts all the same
-        known = {one.picture_id: one.said for one in named}
-        _say(batch, {pk: value for pk, value in wanted.items() if known[pk] != value})
-        return session.batches.filter(number__gt=number).earliest("number")
-    if session.unrated_is_bad and kind_named(session.asking).unrated_is_bad:
-        shown = files.seen(batch.pictures())
-        wanted = dict.fromkeys(shown - judged(shown), BAD) | wanted
-    _say(batch, wanted)
-    Batch.objects.filter(pk=batch.pk).update(submitted_at=timezone.now())
-    return _add_batch(session, number + 1)
+    return {one.picture_id: values[one.pk] for one in named if one.picture_id and one.said != values[one.pk]}
 
 
 def _say(batch: Batch, values: Mapping[int, float]) -> None:

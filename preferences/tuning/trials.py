@@ -1,5 +1,6 @@
 """The body of the job that searches for the settings of XGBoost: one trial."""
 
+from preferences.feedback.selectors import any_taken_back
 from preferences.jobs import leases
 from preferences.jobs.leases import Lease
 from preferences.learning.feedback import Feedback
@@ -19,7 +20,7 @@ def make_trial(lease: Lease) -> None:
     tried = [Trial(**trial) for trial in search.trials]
     try:
         rows = training.training_set(session, dimension=1, at=search.created_at)
-        if not training.training_set(session, dimension=1).ratings.issuperset(rows.ratings):
+        if any_taken_back(rows.ratings):
             leases.fail(lease, "You took back ratings that settings were being tried on: search again.")
             return
         # A tree cuts at one number at a time: it does not matter from where deviations are counted.

@@ -23,7 +23,7 @@ const isAllSaved = () => !comparing && !tiles().some((tile) => unanswered.has(ti
 function say(tile, word) {
   if (!saved.has(tile)) saved.set(tile, shown(tile));
   const said = pressed(tile, word);
-  if (!said?.form.hasAttribute("data-beside")) {
+  if (!tile.querySelector("form[data-beside]")) {
     tile.classList.remove("good", "bad");
     if (said?.dataset.tone) tile.classList.add(said.dataset.tone);
   }
@@ -33,7 +33,7 @@ function say(tile, word) {
 }
 // One batch has one best: what is said of this tile takes it from the others.
 function others(tile, word) {
-  return pressed(tile, word)?.form.hasAttribute("data-single") ? tiles().filter((other) => other !== tile) : [];
+  return pressed(tile, word)?.form.hasAttribute("data-single") ? tiles().filter((other) => other !== tile && shown(other) === word) : [];
 }
 
 // An id for a form that is sent: also where the page came by plain HTTP from another machine, without randomUUID.

@@ -93,6 +93,20 @@ def test_the_servers_end_with_the_process_that_started_them(data_dir: Path) -> N
         assert processes.wait_gone(pid, 5)
 
 
+def test_when_they_are_killed_themselves_nothing_is_left(data_dir: Path) -> None:
+    code = (
+        "import sys, time, pathlib; from ipo_site.launch.embedded import EmbeddedServers;"
+        "EmbeddedServers(pathlib.Path(sys.argv[1]), redis=False).start(); print('up', flush=True); time.sleep(60)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", code, str(data_dir)], stdout=subprocess.PIPE)
+    assert starter.stdout is not None
+    assert starter.stdout.readline() == b"up\n"
+    pid = server_pid(data_dir)
+    starter.kill()
+    starter.communicate()
+    assert processes.wait_gone(pid, 10)
+
+
 def test_a_process_number_that_was_given_anew_does_not_stop_postgres(data_dir: Path) -> None:
     with EmbeddedServers(data_dir):
         pass

@@ -6,7 +6,7 @@ import pytest
 
 from preferences import tasks
 from preferences.drawing import keep
-from preferences.jobs import leases, worker
+from preferences.jobs import worker
 from preferences.models import Job, Session, Worker
 from tests.drawing import claim_batch, draw_batch
 from tests.factories import SessionFactory
@@ -105,7 +105,7 @@ def test_a_worker_that_starts_does_not_look_for_a_model_that_is_gone(orphan, man
         if state["state"] != Worker.State.LOADING:
             raise Enough
 
-    monkeypatch.setattr(leases, "report_worker", follow)
+    monkeypatch.setattr(worker, "report_worker", follow)
     with pytest.raises(Enough):
         worker.report("gpu@a", manager, tasks.wanted_next)
     assert reports[-1] == reports[-1] | {"state": Worker.State.READY, "model": "tiny", "error": ""}
