@@ -47,7 +47,7 @@ def draw_batch(lease: Lease, manager: ModelManager) -> None:
             if isinstance(error, OutOfMemory):
                 raise
         except Exception as error:
-            if isinstance(error, DatabaseError) and not connection.is_usable():
+            if leases.is_connection_lost(error):
                 log.warning("Batch %s lost the database (%s): it is queued again.", batch.pk, error)
                 leases.give_back(lease)
                 return

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models import Case, Q, QuerySet, Value, When
@@ -102,6 +103,15 @@ def pause(lease: Lease, **changes: Any) -> bool:
     """Give others their turn: the job goes to the end of its queue, with what was done so far."""
     transaction.on_commit(partial(wake, lease.queue), robust=True)
     return _requeue(lease.rows(), enqueued_at=timezone.now(), **changes)
+
+
+def is_connection_lost(error: Exception) -> bool:
+    """Whether the database went away, and not something was wrong with what it was asked."""
+    cause = error.__cause__
+    if not isinstance(cause, psycopg.OperationalError):
+        return False
+    # Connection exceptions, and operator intervention: the server is being shut down, or started.
+    return cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
 
 
 def give_back(lease: Lease) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from preferences.jobs.models import Worker
@@ -10,6 +11,11 @@ from preferences.jobs.models import Worker
 WORKER_SILENCE = timedelta(seconds=15)
 
 
+def heard_lately() -> "QuerySet[Worker]":
+    """The workers that report."""
+    return Worker.objects.filter(seen_at__gt=timezone.now() - WORKER_SILENCE)
+
+
 def workers() -> list[Worker]:
-    """Those that were heard of lately."""
-    return list(Worker.objects.filter(seen_at__gt=timezone.now() - WORKER_SILENCE).order_by("name"))
+    """The same, by name."""
+    return list(heard_lately().order_by("name"))

@@ -7,17 +7,21 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Exists, OuterRef, Subquery
+from django.db.models.functions import JSONObject
 from django.utils import timezone
 
 from generation.progress import Progress
 from preferences.feedback.kinds import WORDS, Button, Kind, kind_named
 from preferences.feedback.selectors import RATED, in_kind, last_word, said
 from preferences.jobs.models import Worker
-from preferences.jobs.selectors import workers
+from preferences.jobs.selectors import heard_lately
 from preferences.pages.presenters import MISSING, Tile
 from preferences.sessions.models import Batch, Candidate, OptimizerState, Session
 from preferences.sessions.stopping import NOT_DRAWN
+
+_REPORT = JSONObject(state="state", error="error", progress="progress", permitted="permitted")  # of a worker
 
 
 @dataclass
@@ -110,7 +114,7 @@ class BatchView:
 
 
 def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, number: int | None = None) -> BatchView:
-    """A batch, or the newest, with its tiles: two queries, whatever the size of the batch, and one while it is drawn.
+    """A batch, or the newest, with its tiles: two queries, whatever the size of the batch.
 
     Raises Batch.DoesNotExist, for another's batch as well.
     """
@@ -126,6 +130,7 @@ def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, nu
         .filter(session_id=session_id, revealed_at__isnull=False)
         .select_related("session", "job")
         .annotate(
+            heard=ArraySubquery(heard_lately().order_by("-seen_at").values(worker=_REPORT)),
             learned_note=Subquery(learned.values("note")[:1]),
             learned_metrics=Subquery(learned.values("metrics")[:1]),
             learned_reason=Subquery(learned.values("reason")[:1]),
@@ -160,11 +165,10 @@ def _worker_of(batch: Batch) -> tuple[str, Worker | None]:
     """The worker heard of last that may draw a batch which waits or is drawn, and its state, or why there is none."""
     if not batch.is_active:
         return "", None
-    heard = workers()
-    able = [one for one in heard if one.may_load(batch.job.model)]
-    if not able:
+    heard = [Worker(**report) for report in batch.heard]  # type: ignore[attr-defined]
+    worker = next((one for one in heard if one.may_load(batch.job.model)), None)
+    if worker is None:
         return "unable" if heard else "offline", None
-    worker = max(able, key=lambda one: one.seen_at)
     return worker.state, worker
 
 

@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from preferences.models import Session
 from tests.browser.conftest import FLAGS
+from tests.factories import SessionFactory
 
 
 @pytest.fixture(params=[True, False], ids=["from memory", "loaded anew"])
@@ -46,3 +47,19 @@ def test_another_prompt_after_back_is_another_session(page_going_back, live_serv
         expect(page.locator("main form [name=id]")).not_to_have_value(used)
     start(page, "a forest at noon")
     assert sorted(Session.objects.values_list("prompt", flat=True)) == ["a forest at noon", "a sea at night"]
+
+
+def test_after_a_search_back_leads_to_the_page(page_going_back, live_server, tiny_model):
+    page = page_going_back
+    session = SessionFactory()
+    page.goto(f"{live_server.url}/s/{session.pk}/")
+    page.get_by_text("Settings of XGBoost").click()
+    page.get_by_role("button", name="Search for settings").click()
+    expect(page.locator("#search")).to_contain_text("Tried 0 of 100 settings")
+    page.get_by_role("button", name="Stop, and take the best so far").click()
+    expect(page.locator("#search")).to_contain_text("Stopped before anything was tried.")
+    assert page.url == f"{live_server.url}/s/{session.pk}/"
+    page.get_by_role("link", name="Models").click()
+    expect(page).to_have_url(f"{live_server.url}/models/")
+    page.go_back(wait_until="commit")
+    expect(page.get_by_role("heading", level=1)).to_have_text(session.title)

@@ -3,6 +3,7 @@
 import re
 import uuid
 
+import pytest
 from playwright.sync_api import expect
 
 from preferences.models import Candidate, Rating, Session
@@ -258,3 +259,30 @@ def test_what_is_there_without_script_is_not_there_with_it(page, live_server, ma
     draw_batch(session.batches.get().pk, manager, "gpu@test")
     expect(button(page, 4)).to_be_visible()
     expect(page.locator(".tile input[type=checkbox]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("choice", ["Best", "Top three"])
+def test_a_choice_leaves_what_was_said_of_others(page, drawn, choice):
+    """Their frame shows what stands, also where the choice is refused or taken back."""
+    session = drawn(asking="top_three" if choice == "Top three" else "best")
+    for slot in (1, 4):
+        rating.rate(session.batches.get().candidates.get(slot=slot), "good", uuid.uuid4())
+    page.reload()
+    tiles = [page.get_by_role("group", name=f"Candidate {n}", exact=True) for n in (1, 2, 3, 4)]
+    for number in (2, 3):
+        button(page, number, choice).click()
+        is_pressed(button(page, number, choice))
+    settled(page)
+    for tile in (tiles[0], tiles[3]):
+        expect(tile).to_have_class(re.compile(r"\bgood\b"))
+    if choice == "Top three":
+        button(page, 1, choice).click()
+        settled(page)
+        page.provoked += ["409 (Conflict)", "Response Status Error Code 409"]
+        button(page, 4, choice).click()  # a fourth
+        expect(page.get_by_role("status")).to_contain_text("take one of them back first")
+        expect(tiles[3]).to_have_class(re.compile(r"\bgood\b"))
+        page.wait_for_timeout(500)  # at leisure: a second press in haste is the same press
+        button(page, 1, choice).click()
+        is_pressed(button(page, 1, choice), False)
+        expect(tiles[0]).to_have_class(re.compile(r"\bgood\b"))

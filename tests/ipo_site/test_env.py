@@ -60,6 +60,10 @@ def test_new_sessions_begin_with_a_model_for_this_machine(tmp_path: Path, progra
     assert read("print(env.DEFAULT_MODEL)", PATH=str(tmp_path)).stdout == f"{model}\n"
 
 
+def test_new_sessions_begin_with_a_model_that_a_worker_may_load():
+    assert read("print(env.DEFAULT_MODEL)", IPO_WORKER_MODELS="flux-dev, flux-schnell").stdout == "flux-dev\n"
+
+
 @pytest.mark.parametrize(("guidance", "key"), [("true", "flux-dev"), ("false", "flux-schnell")])
 def test_flux_in_a_folder_is_the_model_that_its_files_say(tmp_path: Path, guidance: str, key: str):
     (tmp_path / "transformer").mkdir()

@@ -38,6 +38,14 @@ def test_a_worker_that_could_not_load_is_a_problem_with_its_own_sentence(capsys)
     assert "Worker gpu@here: It is gated: accept the licence." in capsys.readouterr().out
 
 
+@pytest.mark.django_db
+def test_a_default_model_that_no_worker_may_load_is_a_problem(capsys, settings):
+    settings.IPO_WORKER_MODELS = ("sd-turbo",)
+    with pytest.raises(CommandError):
+        call_command("doctor")
+    assert "New sessions begin with: tiny, which no worker here may load" in capsys.readouterr().out
+
+
 def test_whoever_reads_its_output_may_stop_early():
     reading, writing = os.pipe()
     os.close(reading)

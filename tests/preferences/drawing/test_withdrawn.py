@@ -106,6 +106,8 @@ def test_a_search_does_not_go_on_with_what_was_taken_back(fitted, manager):
     assert make_trial(search)
     say(fitted.batches.get(number=2), "good", "bad")  # what comes later does not count, and does no harm
     assert make_trial(search)
+    rating.rate(fitted.batches.get(number=1).candidates.last(), "bad", uuid.uuid4())  # a change of mind is later too
+    assert make_trial(search)
     rating.rate(fitted.batches.get(number=1).candidates.first(), "none", uuid.uuid4())
     assert not make_trial(search)
     search.refresh_from_db()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from preferences.drawing import keep
@@ -69,6 +69,28 @@ def test_a_takeover_draws_what_was_proposed(batch, manager, killed_while_drawing
     assert [row.picture.vector.tobytes() for row in batch.candidates.all()] == proposed
     assert batch.optimizer_states.count() == 1
     assert batch.candidates.filter(state=Candidate.State.READY).count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_batch_that_lost_the_database_is_queued_again_at_once(batch, manager, monkeypatch):
+    finish, woken = keep.finish, []
+
+    def killed_meanwhile(*what: object) -> bool:
+        with connection.cursor() as cursor, connection.copy().cursor() as other:
+            cursor.execute("SELECT pg_backend_pid()")
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", cursor.fetchone())
+            other.connection.close()
+        return finish(*what)
+
+    monkeypatch.setattr(leases, "wake", woken.append)
+    with monkeypatch.context() as patched:
+        patched.setattr(keep, "finish", killed_meanwhile)
+        draw_batch(batch.pk, manager, "gpu@a")
+    batch.refresh_from_db()
+    assert (batch.job.state, woken) == (Job.State.QUEUED, ["gpu"])
+    draw_batch(batch.pk, manager, "gpu@a")
+    batch.refresh_from_db()
+    assert batch.job.state == Job.State.DONE
 
 
 def test_a_delivered_twice_task_draws_once(batch, manager):

@@ -13,7 +13,7 @@ from PIL import Image
 from preferences.drawing import keep
 from preferences.errors import NotAllowed
 from preferences.jobs import leases
-from preferences.models import Candidate, Job, Rating
+from preferences.models import Candidate, Job
 from preferences.sessions import rating, redrawing, training
 from preferences.sessions import services as session_services
 from tests.drawing import claim_batch
@@ -110,9 +110,14 @@ def test_one_batch_of_a_session_is_drawn_at_a_time(client, drawn, manager):
     assert again(client, first(drawn)).status_code == 302
     drawn.session.form_submit = False
     drawn.session.save()
-    answer = say(client, first(second), "good")  # would be drawn anew
+    assert say(client, first(second), "good").status_code == 302  # kept, and not drawn anew
+    assert first(second).attempt == 1
+    answer = client.post(f"/s/{drawn.session_id}/2/submit", {"bad": [second.candidates.get(slot=2).pk]})
     assert answer.status_code == 409
-    assert not Rating.objects.exists()
+    assert "Batch 1 of this session is being drawn" in answer.content.decode()
+    assert rating_counts(drawn.session) == (1, 1)  # what the form said is kept too
+    draw(drawn, manager)
+    assert client.post(f"/s/{drawn.session_id}/2/submit").status_code == 302
 
 
 def test_refused_where_there_is_nothing_to_draw_again(client, batch, manager, failing):

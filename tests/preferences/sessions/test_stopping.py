@@ -134,12 +134,36 @@ def test_a_picture_that_is_drawn_again_stays_what_it_was(client, batch, manager)
     stop(client, batch)
     assert states(batch) == ["ready"] * 4
     assert batch.candidates.get(slot=1).picture == candidate.picture
+    page = page_of(client, batch)
+    assert "Stopped" not in page  # nothing is missing
+    assert "Draw the rest" not in page
+
+
+def test_what_was_stopped_is_not_called_failed_after_one_is_drawn_again(client, batch, manager):
+    draw_batch(batch.pk, manager, "gpu@test")
+    Candidate.objects.filter(batch=batch, slot__gt=2).update(state="pending", picture=None)
+    Job.objects.filter(batch=batch).update(state=Job.State.QUEUED, finished_at=None)
+    stop(client, batch)
+    client.post(f"/candidates/{batch.candidates.get(slot=1).pk}/again")
+    draw_batch(batch.pk, manager, "gpu@test")
+    page = " ".join(page_of(client, batch).split())
+    assert "2 of 4 images, 2 not drawn" in page
+    assert "Draw the rest</button>" in page
+    assert "failed</" not in page
+
+
+@pytest.mark.parametrize(("permitted", "is_told"), [([], False), (["tiny", "other"], False), (["other"], True)])
+def test_the_page_says_so_where_no_worker_may_load_its_model(client, batch, permitted, is_told):
+    worker.report_worker("gpu@test", state=Worker.State.FAILED, error="No room.", permitted=permitted)
+    page = page_of(client, batch)
+    assert ("No worker may load tiny" in page) is is_told
+    assert ("No room." in page) is not is_told
 
 
 def test_a_vote_in_a_stopped_batch_lets_nothing_be_drawn(client, manager):
     batch = SessionFactory(form_submit=False).batches.get()
     draw_batch(batch.pk, manager, "gpu@test")
-    Candidate.objects.filter(batch=batch, slot=4).update(state="pending")
+    Candidate.objects.filter(batch=batch, slot=4).update(state="pending", picture=None)
     Job.objects.filter(batch=batch).update(state=Job.State.QUEUED, finished_at=None)
     stop(client, batch)
     assert rating.rate(batch.candidates.get(slot=1), "good", uuid.uuid4()) is None

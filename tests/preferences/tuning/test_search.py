@@ -120,6 +120,30 @@ def test_the_page(client, rated):
     assert client.get(f"/s/{uuid.uuid4()}/search").status_code == 404
 
 
+def test_who_comes_back_to_the_address_of_a_fragment_gets_the_page(client, rated):
+    headers = {"HX-Request": "true", "HX-History-Restore-Request": "true"}
+    assert client.get(f"/s/{rated.pk}/search", headers=headers).url == f"/s/{rated.pk}/#search"
+    assert client.get(f"/s/{rated.pk}/1/progress", headers=headers).url == f"/s/{rated.pk}/1/"
+
+
+def test_what_a_failed_search_found_is_not_put_into_the_boxes(client, rated):
+    search = tuning_services.start_search(rated)
+    make_trial(search)
+    leases.fail(leases.claim_job(search.job_id, "cpu@test"), "No.")
+    answer = client.get(f"/s/{rated.pk}/search", headers={"HX-Request": "true"})
+    assert "HX-Trigger" not in answer.headers
+
+
+def test_a_way_of_asking_that_is_gone_keeps_nothing_from_being_saved(client, rated):
+    search = tuning_services.start_search(rated)
+    make_trial(search)
+    Session.objects.filter(pk=rated.pk).update(asking="gone")
+    assert client.post(f"/s/{rated.pk}/search/stop").status_code == 302
+    assert client.post(f"/s/{rated.pk}/use-xgboost").status_code == 302
+    search.refresh_from_db()
+    assert search.job.state == Job.State.CANCELLED
+
+
 def test_found_whatever_the_value_model(client, rated):
     session_services.update_controls(rated, {"value_model": "ridge"})
     page = client.get(f"/s/{rated.pk}/").content.decode()
