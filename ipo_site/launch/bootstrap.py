@@ -105,9 +105,7 @@ def redis_extras(machine: str, which: Callable[[str], str | None], *, has_own: b
 
 def all_tests() -> list[str]:
     """Arguments of pytest: several processes, unless they would share a Redis, which each empties."""
-    # One more than there are cores: in many tests something is waited for.
-    processes = str(min(4, 1 + (os.cpu_count() or 1)))
-    return [] if os.environ.get("REDIS_URL") else ["-n", processes, "--dist", "worksteal"]
+    return [] if os.environ.get("REDIS_URL") else ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
 
 
 def install(extras: str) -> None:
