@@ -1,25 +1,26 @@
 """What was said of pictures, and not taken back. Parts of queries over rows that have a `picture`."""
 
 from collections.abc import Iterable
-from functools import reduce
-from operator import or_
 from typing import Any
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Expression, F, OuterRef, Q, Subquery
 
 from preferences.feedback.kinds import KINDS, Kind
 from preferences.feedback.models import RatedPicture, Rating
 
 
-def in_kind(kind: Kind) -> Q:
-    """What is said of a picture itself in this way of asking, and not of another that was chosen beside it."""
-    words = Q(rating__kind__in=[event for event in kind.events if event not in kind.unheard])
-    return words & Q(value__gt=0) if kind.is_choice else words
+def in_kinds(*kinds: Kind) -> Q:
+    """What is said of a picture itself in these ways of asking, and not of another that was chosen beside it."""
+    words, choices = (
+        [event for kind in kinds for event in kind.events if event not in kind.unheard and kind.is_choice == is_choice]
+        for is_choice in (False, True)
+    )
+    return Q(rating__kind__in=words) | Q(rating__kind__in=choices, value__gt=0)
 
 
 # Of the first a picture has one word at a time; what stands beside other words comes on top.
-OF_ITSELF = reduce(or_, (in_kind(kind) for kind in KINDS.values() if not kind.page and not kind.stands_beside))
-RATED = reduce(or_, map(in_kind, KINDS.values()))
+OF_ITSELF = in_kinds(*(kind for kind in KINDS.values() if not kind.page and not kind.stands_beside))
+RATED = in_kinds(*KINDS.values())
 
 
 def said(of: Q) -> Any:
@@ -27,9 +28,9 @@ def said(of: Q) -> Any:
     return RatedPicture.objects.filter(of, picture=OuterRef("picture"), rating__undone_at__isnull=True)
 
 
-def last_word(field: str = "value", of: Q = OF_ITSELF) -> Subquery:
-    """What was said last of the outer row's picture (its value, or another field), or null."""
-    return Subquery(said(of).order_by("-rating_id").values(field)[:1])
+def last_word(field: str | Expression = "value", of: Q = OF_ITSELF) -> Subquery:
+    """What was said last of the outer row's picture (its value, another field, or several as JSON), or null."""
+    return Subquery(said(of).order_by("-rating_id").values(found=F(field) if isinstance(field, str) else field)[:1])
 
 
 def judged(pictures: Iterable[int]) -> set[int]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from preferences.feedback.kinds import KIND_OF, Kind, OfTwo
 from preferences.feedback.models import RatedPicture, Rating
-from preferences.feedback.selectors import OF_ITSELF, in_kind
+from preferences.feedback.selectors import OF_ITSELF, in_kinds
 
 OF_TWO = [event for event, kind in KIND_OF.items() if isinstance(kind, OfTwo)]
 
@@ -80,7 +80,7 @@ def take_back(picture: int, kind: Kind) -> None:
 
     Of others that were chosen with it, what was said stays theirs; so does what was said in another way.
     """
-    of = in_kind(kind) if kind.stands_beside else OF_ITSELF
+    of = in_kinds(kind) if kind.stands_beside else OF_ITSELF
     items = RatedPicture.objects.filter(of, picture=picture, rating__undone_at__isnull=True)
     said = Rating.objects.filter(items__in=items)
     standing = list(said.prefetch_related("items"))

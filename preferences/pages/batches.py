@@ -11,16 +11,20 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Exists, OuterRef, Subquery
 from django.db.models.functions import JSONObject
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from generation.progress import Progress
 from preferences.feedback.kinds import WORDS, Button, Kind, kind_named
-from preferences.feedback.selectors import RATED, in_kind, last_word, said
+from preferences.feedback.selectors import RATED, in_kinds, last_word, said
 from preferences.jobs.models import Worker
 from preferences.jobs.selectors import heard_lately
 from preferences.pages.presenters import MISSING, Tile
 from preferences.sessions.models import Batch, Candidate, OptimizerState, Session
 from preferences.sessions.stopping import NOT_DRAWN
 
+# Each in one subquery instead of one a column, which Django takes its time to write.
+_WORD = JSONObject(event="rating__kind", value="value")
+_LEARNED = JSONObject(note="note", metrics="metrics", reason="reason", created_at="created_at")
 _REPORT = JSONObject(state="state", error="error", progress="progress", permitted="permitted")  # of a worker
 
 
@@ -131,10 +135,7 @@ def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, nu
         .select_related("session", "job")
         .annotate(
             heard=ArraySubquery(heard_lately().order_by("-seen_at").values(worker=_REPORT)),
-            learned_note=Subquery(learned.values("note")[:1]),
-            learned_metrics=Subquery(learned.values("metrics")[:1]),
-            learned_reason=Subquery(learned.values("reason")[:1]),
-            learned_at=Subquery(learned.values("created_at")[:1]),
+            learned=Subquery(learned.values(row=_LEARNED)[:1]),
             newest=Subquery(same.values("number")[:1]),
         )
     )
@@ -148,14 +149,9 @@ def batch_view(user: AbstractBaseUser | AnonymousUser, session_id: uuid.UUID, nu
         worker_state=state,
         worker_error=worker.error if worker else "",
         load=_loading(worker.progress, batch) if worker else None,
-        learned=None
-        if batch.learned_note is None
-        else OptimizerState(
-            note=batch.learned_note,
-            metrics=batch.learned_metrics,
-            reason=batch.learned_reason,
-            created_at=batch.learned_at,
-        ),
+        learned=OptimizerState(**batch.learned | {"created_at": parse_datetime(batch.learned["created_at"])})
+        if batch.learned
+        else None,
         newest=batch.newest,
         read_at=read_at,
     )
@@ -192,9 +188,8 @@ def _tiles(batch: Batch, kind: Kind) -> list[Tile]:
         .select_related("picture")
         .defer("proposed", "picture__vector")
         .annotate(
-            said=last_word(),
-            event=last_word("rating__kind"),
-            chosen=last_word("rating_id", in_kind(kind)),
+            word=last_word(_WORD),
+            chosen=last_word("rating_id", in_kinds(kind)),
             is_rated=Exists(said(RATED)),
         )
         .order_by("slot")
@@ -204,7 +199,7 @@ def _tiles(batch: Batch, kind: Kind) -> list[Tile]:
         Tile(
             candidate=row,
             kind=kind,
-            last=SAID.get((row.event, row.said)),
+            last=SAID.get((row.word["event"], row.word["value"])) if row.word else None,
             place=0 if row.chosen is None else 1 + order.index(row.chosen),
             is_rated=row.is_rated,
             form_token=uuid.uuid4(),
