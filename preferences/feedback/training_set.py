@@ -17,6 +17,10 @@ from preferences.library.models import Descriptor, Embedding, Picture
 
 HEARD = [event for event, kind in KIND_OF.items() if event not in kind.unheard]
 
+# Of a picture. Pictures are saved as they are ready, so the order of their rows is a matter of chance, and sums round
+# otherwise in another order: the same ratings must give the same proposal.
+PLACE = ("candidate__batch__number", "candidate__slot", "candidate__attempt")
+
 
 @dataclass(frozen=True)
 class TrainingSet:
@@ -55,10 +59,10 @@ def training_set(
     said = RatedPicture.objects.filter(stands, rating__session=session_id, rating__kind__in=HEARD)
     if since is not None:
         said = said.filter(rating__answered_at__gt=since)
-    items = said.order_by("rating_id", "-value", "pk").values_list(
+    items = said.order_by("rating_id", "-value", *(f"picture__{name}" for name in PLACE), "pk").values_list(
         "rating_id", "rating__kind", "picture_id", "value", "picture__candidate__batch__number"
     )
-    steered = Picture.objects.filter(pk__in=said.values("picture"), vector__isnull=False).order_by("pk")
+    steered = Picture.objects.filter(pk__in=said.values("picture"), vector__isnull=False).order_by(*PLACE, "pk")
     vectors: dict[int, Any] = dict(steered.values_list("pk", "vector"))
     row = {pk: number for number, pk in enumerate(vectors)}
     last: dict[int, Said] = {}

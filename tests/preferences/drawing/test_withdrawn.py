@@ -170,3 +170,25 @@ def test_the_norm_of_the_weights(client, manager):
     following(session, manager)
     norm = OptimizerState.objects.get(batch__session=session, batch__number=2).metrics["weights_norm"]
     assert f"<dt>Norm of the weights</dt><dd>{norm:.4f}</dd>" in client.get(f"/s/{session.pk}/").content.decode()
+
+
+def test_in_whatever_order_pictures_were_saved_the_learner_reads_them_alike(manager):
+    found = []
+    for turn in (1, -1):
+        session = SessionFactory(asking="best")
+        Session.objects.filter(pk=session.pk).update(seed=5)
+        batch = session.batches.get()
+        for slot in (1, 2, 3, 4)[::turn]:
+            others = batch.candidates.exclude(slot=slot).filter(state="pending")
+            others.update(state="failed")
+            Job.objects.filter(pk=batch.job_id).update(state=Job.State.QUEUED, finished_at=None)
+            draw(batch, manager)
+            batch.candidates.filter(state="failed").update(state="pending")
+        say(batch, "good", "bad", "bad", "good")
+        rating.rate(batch.candidates.get(slot=3), "best", uuid.uuid4())
+        known = training.training_set(session, 256)
+        found.append(known.judgments)
+        order = [one.picture_id for one in batch.candidates.order_by("slot")]
+        assert order == sorted(order, reverse=turn < 0)
+        assert list(known.pictures) == order
+    assert found[0] == found[1]
