@@ -16,8 +16,9 @@ from generation import installed
 from generation.manager import ModelManager
 from generation.types import Hardware
 from ipo_site import env
-from ipo_site.launch import checks, schema
+from ipo_site.launch import checks
 from ipo_site.launch.errors import CannotStart
+from ipo_site.launch.schema import FROM_ANOTHER_VERSION, Schema
 from preferences.jobs import selectors as job_selectors
 
 NOT_RUNNING = "start IPO (make run), and look again"
@@ -73,17 +74,18 @@ def device(hardware: Hardware) -> Finding:
 def servers() -> Iterator[Finding]:
     """Postgres, the workers and Redis."""
     try:
-        is_other, missing = schema.is_from_another_version(), schema.missing()
-        workers = [] if is_other or missing else job_selectors.workers()
+        schema = Schema()
+        is_behind = schema.is_from_another_version or schema.missing
+        workers = [] if is_behind else job_selectors.workers()
     except DatabaseError as error:
         why = " ".join(str(error).split())
         yield Finding("Postgres", f"does not answer ({why}): {NOT_RUNNING}", is_problem=True)
     else:
         yield Finding("Postgres", "answers")
-        if is_other:
-            yield Finding("Database", schema.FROM_ANOTHER_VERSION, is_problem=True)
-        elif missing:
-            yield Finding("Database", f"lacks {missing} migrations: {NOT_RUNNING}", is_problem=True)
+        if schema.is_from_another_version:
+            yield Finding("Database", FROM_ANOTHER_VERSION, is_problem=True)
+        elif schema.missing:
+            yield Finding("Database", f"lacks {schema.missing} migrations: {NOT_RUNNING}", is_problem=True)
         elif not workers:
             yield Finding("Workers", f"none was heard of lately: {NOT_RUNNING}", is_problem=True)
         for worker in workers:

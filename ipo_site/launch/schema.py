@@ -9,14 +9,15 @@ FROM_ANOTHER_VERSION = (
 )
 
 
-def is_from_another_version() -> bool:
-    """Whether something was done to the tables that this version does not know of. Raises DatabaseError."""
-    loader = MigrationLoader(connection)
-    unheard_of = set(loader.applied_migrations) - set(loader.disk_migrations)
-    return any(app in loader.migrated_apps for app, _ in unheard_of)
+class Schema:
+    """The tables as they are now. Raises DatabaseError."""
 
-
-def missing() -> int:
-    """How many migrations are still to be applied. Raises DatabaseError."""
-    loader = MigrationLoader(connection)
-    return len(set(loader.graph.nodes) - set(loader.applied_migrations))
+    def __init__(self) -> None:
+        loader = MigrationLoader(connection)
+        applied = set(loader.applied_migrations)
+        # Whether something was done to the tables that this version does not know of.
+        self.is_from_another_version = any(
+            app in loader.migrated_apps for app, _ in applied - set(loader.disk_migrations)
+        )
+        # How many migrations are still to be applied.
+        self.missing = len(set(loader.graph.nodes) - applied)

@@ -38,7 +38,8 @@ def draw_batch(lease: Lease, manager: ModelManager) -> None:
         return
     with _kept_alive(lease) as lost:
         try:
-            _draw(batch, lease, manager, lost)
+            with leases.survives_the_database(lease):
+                _draw(batch, lease, manager, lost)
         except (Cancelled, Batch.DoesNotExist):
             log.info("Batch %s was taken over, cancelled or deleted.", batch.pk)
         except GenerationError as error:
@@ -46,11 +47,7 @@ def draw_batch(lease: Lease, manager: ModelManager) -> None:
             keep.fail(lease, batch.pk, str(error))
             if isinstance(error, OutOfMemory):
                 raise
-        except Exception as error:
-            if leases.is_connection_lost(error):
-                log.warning("Batch %s lost the database (%s): it is queued again.", batch.pk, error)
-                leases.give_back(lease)
-                return
+        except Exception:
             # The worker stays alive, the user gets a sentence, the log gets the traceback.
             keep.fail(lease, batch.pk, "Drawing failed unexpectedly; the worker's log has the details. Try again.")
             raise

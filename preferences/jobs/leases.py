@@ -17,7 +17,7 @@ from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from preferences.jobs.models import NO_LEASE, Job
-from preferences.jobs.services import wake
+from preferences.jobs.services import end, wake
 
 log = logging.getLogger(__name__)
 SECONDS_BETWEEN_TRIES = 0.5
@@ -91,12 +91,12 @@ def renew(lease: Lease, **changes: Any) -> bool:
 
 
 def finish(lease: Lease, **changes: Any) -> bool:
-    return _release(lease.rows(), Job.State.DONE, **changes)
+    return end(lease.rows(), Job.State.DONE, **changes)
 
 
 def fail(lease: Lease, error: str) -> bool:
     """With a sentence for the user."""
-    return _release(lease.rows(), Job.State.FAILED, error=error)
+    return end(lease.rows(), Job.State.FAILED, error=error)
 
 
 def pause(lease: Lease, **changes: Any) -> bool:
@@ -105,7 +105,24 @@ def pause(lease: Lease, **changes: Any) -> bool:
     return _requeue(lease.rows(), enqueued_at=timezone.now(), **changes)
 
 
-def is_connection_lost(error: Exception) -> bool:
+@contextmanager
+def survives_the_database(lease: Lease) -> Iterator[None]:
+    """Around the body of a job: where the database goes away, the job is queued again and its worker goes on.
+
+    As soon as the database answers; after PATIENCE the sweep does it.
+    """
+    try:
+        yield
+    except DatabaseError as error:
+        if not _is_connection_lost(error):
+            raise
+        log.warning("Job %s lost the database: %s", lease.job_id, error)
+        patience_ends = time.monotonic() + PATIENCE.total_seconds()
+        while not _could_give_back(lease) and time.monotonic() < patience_ends:
+            time.sleep(SECONDS_BETWEEN_TRIES)
+
+
+def _is_connection_lost(error: DatabaseError) -> bool:
     """Whether the database went away, and not something was wrong with what it was asked."""
     cause = error.__cause__
     if not isinstance(cause, psycopg.OperationalError):
@@ -114,22 +131,14 @@ def is_connection_lost(error: Exception) -> bool:
     return cause.sqlstate is None or cause.sqlstate.startswith(("08", "57P"))
 
 
-def give_back(lease: Lease) -> None:
-    """Queue a job again whose worker has lost the database, as soon as that answers; after PATIENCE the sweep does."""
-    end = time.monotonic() + PATIENCE.total_seconds()
-    while time.monotonic() < end:
-        connection.close()
-        try:
-            if _requeue(lease.rows()):
-                wake(lease.queue)
-        except DatabaseError:
-            time.sleep(SECONDS_BETWEEN_TRIES)
-        else:
-            return
-
-
-def _release(rows: "QuerySet[Job]", state: str, **changes: Any) -> bool:
-    return bool(rows.update(state=state, finished_at=timezone.now(), **NO_LEASE, **changes))
+def _could_give_back(lease: Lease) -> bool:
+    """False where the database does not answer yet."""
+    connection.close()
+    try:
+        _give_back(lease.rows())
+    except DatabaseError:
+        return False
+    return True
 
 
 def _requeue(rows: "QuerySet[Job]", **changes: Any) -> bool:

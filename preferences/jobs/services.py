@@ -8,6 +8,7 @@ from typing import Any
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -44,23 +45,19 @@ def submit_again(job: Job, **changes: Any) -> None:
 
 def cancel(job: Job) -> bool:
     """Call off a job that waits or runs; whether it did. Whoever does it has lost its lease, and soon notices."""
-    now = timezone.now()
     active = Job.objects.filter(pk=job.pk, state__in=Job.ACTIVE)
-    return bool(
-        active.update(
-            state=Job.State.CANCELLED,
-            cancel_requested_at=now,
-            finished_at=now,
-            **NO_LEASE,
-        )
-    )
+    return end(active, Job.State.CANCELLED, cancel_requested_at=timezone.now())
 
 
 def end_background(subject: str, error: str) -> None:
     """End what goes on in the background about something that has changed, with a sentence for the user."""
-    now = timezone.now()
     about = Job.objects.filter(subject=subject, priority=Job.Priority.BACKGROUND, state__in=Job.ACTIVE)
-    about.update(state=Job.State.FAILED, error=error, finished_at=now, **NO_LEASE)
+    end(about, Job.State.FAILED, error=error)
+
+
+def end(jobs: "QuerySet[Job]", state: str, **changes: Any) -> bool:
+    """Nobody does them any longer; whether there was one."""
+    return bool(jobs.update(state=state, finished_at=timezone.now(), **NO_LEASE, **changes))
 
 
 def _wake_on_commit(queue: str) -> None:

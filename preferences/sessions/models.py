@@ -79,6 +79,11 @@ class Session(DrawingControls, LearningControls, PageControls):
         return self.prompt if is_visible(self.prompt) else "A prompt of invisible characters"
 
     @property
+    def active_batches(self) -> "QuerySet[Batch]":
+        """Those that wait or are drawn."""
+        return self.batches.filter(job__state__in=Job.ACTIVE)
+
+    @property
     def is_model_known(self) -> bool:
         """False once its model's entry has gone; then it shows what it has, and draws nothing more."""
         return self.model in settings.IPO_MODELS

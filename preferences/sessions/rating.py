@@ -71,8 +71,10 @@ def rate(
 
 def _can_move_on(batch: Batch) -> bool:
     """Whether a word may change what is drawn: in an old batch, or while another is drawn, it is just saved."""
-    others = Session.objects.select_for_update().get(pk=batch.session_id).batches.exclude(pk=batch.pk)
-    return batch.submitted_at is None and not others.filter(job__state__in=Job.ACTIVE).exists()
+    if batch.submitted_at is not None:
+        return False
+    session = Session.objects.select_for_update().get(pk=batch.session_id)
+    return not session.active_batches.exclude(pk=batch.pk).exists()
 
 
 def _is_in_turn(batch: Batch, candidate: Candidate, kind: OfTiles | None, page: uuid.UUID, turn: int) -> bool:

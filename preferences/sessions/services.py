@@ -14,7 +14,6 @@ from preferences.feedback import services as feedback
 from preferences.feedback.kinds import BAD, GOOD, LABELS, kind_named
 from preferences.feedback.selectors import judged, last_word
 from preferences.jobs import services as jobs
-from preferences.jobs.models import Job
 from preferences.library import files
 from preferences.sessions import counts
 from preferences.sessions.models import Batch, Candidate, Session
@@ -123,7 +122,7 @@ def only_one_active(session: Session) -> Session:
     Returns the session as it is now.
     """
     session = Session.objects.select_for_update().get(pk=session.pk)
-    active = session.batches.filter(job__state__in=Job.ACTIVE).values_list("number", flat=True).first()
+    active = session.active_batches.values_list("number", flat=True).first()
     if active is not None:
         raise NotAllowed(f"Batch {active} of this session is being drawn: try again when it is done.")
     return session

@@ -16,8 +16,9 @@ from django.db import connections
 from django.db.utils import DatabaseError
 
 from ipo_site import env, predecessor
-from ipo_site.launch import checks, data_dir, embedded, schema
+from ipo_site.launch import checks, data_dir, embedded
 from ipo_site.launch.errors import CannotStart
+from ipo_site.launch.schema import FROM_ANOTHER_VERSION, Schema
 from ipo_site.launch.supervisor import STOP_SIGNALS, Supervisor, say
 
 SLOW_SECONDS = 60.0
@@ -105,8 +106,8 @@ def _ask(url: str) -> str | None:
 
 def _migrate() -> None:
     try:
-        if schema.is_from_another_version():
-            raise CannotStart(schema.FROM_ANOTHER_VERSION)
+        if Schema().is_from_another_version:
+            raise CannotStart(FROM_ANOTHER_VERSION)
         call_command("migrate", verbosity=0, interactive=False)
     except DatabaseError as error:
         raise CannotStart(
