@@ -21,6 +21,13 @@ def draw_batch(batch_id: int, manager: ModelManager, worker: str) -> None:
         run.draw_batch(lease, manager)
 
 
+def draw(batch: Batch, manager: ModelManager) -> Batch:
+    """The same, with what has become of it."""
+    draw_batch(batch.pk, manager, "gpu@test")
+    batch.refresh_from_db()
+    return batch
+
+
 def make_trial(search: Search) -> bool:
     """A worker's turn: whether another is to follow."""
     lease = leases.claim_job(search.job_id, "cpu@test")

@@ -11,7 +11,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from ipo_site.launch import addresses, embedded
@@ -31,9 +30,6 @@ TINY = {
     "encoder": "pocket-siglip",
     "curation_size": 4,
 }
-
-# Before anything imports numpy: several processes with several threads each would be in each other's way.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _servers: list[embedded.EmbeddedServers] = []
 # Also the one that `.env` may name: tests must never empty the queue of a server that somebody uses.
@@ -60,19 +56,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     servers_at = addresses.urls(folder)
     if not only_hands_out:
         servers.start()
-        if _NAMES[0] not in given:
-            _hurry(servers_at.database)
     for name, address in zip(_NAMES, (servers_at.database, servers_at.redis), strict=True):
         if name not in given:
             os.environ[name] = address
-
-
-def _hurry(database: str) -> None:
-    """Nothing in it outlives the tests: no write waits for the disk."""
-    with psycopg.connect(database, autocommit=True) as connection:
-        for name in ("fsync", "full_page_writes", "synchronous_commit"):
-            connection.execute(f"ALTER SYSTEM SET {name} = off")
-        connection.execute("SELECT pg_reload_conf()")
 
 
 @pytest.hookimpl(trylast=True)

@@ -76,7 +76,8 @@ def test_start_after_the_servers_were_killed(data_dir: Path) -> None:
     servers.stop()
 
 
-def test_the_servers_end_with_the_process_that_started_them(data_dir: Path) -> None:
+def started_by_one_that_was_killed(data_dir: Path) -> int:
+    """The process of a Postgres whose starter is gone."""
     code = (
         "import sys, time, pathlib; from ipo_site.launch.embedded import EmbeddedServers;"
         "EmbeddedServers(pathlib.Path(sys.argv[1])).start(); print('up', flush=True); time.sleep(60)"
@@ -87,24 +88,19 @@ def test_the_servers_end_with_the_process_that_started_them(data_dir: Path) -> N
     pid = server_pid(data_dir)
     starter.kill()
     starter.communicate()
+    return pid
+
+
+def test_the_servers_end_with_the_process_that_started_them(data_dir: Path) -> None:
+    pid = started_by_one_that_was_killed(data_dir)
     # A new start at once does not trip over the old servers, which are still about to end.
     with EmbeddedServers(data_dir), connect(data_dir):
         assert server_pid(data_dir) != pid
         assert processes.wait_gone(pid, 5)
 
 
-def test_when_they_are_killed_themselves_nothing_is_left(data_dir: Path) -> None:
-    code = (
-        "import sys, time, pathlib; from ipo_site.launch.embedded import EmbeddedServers;"
-        "EmbeddedServers(pathlib.Path(sys.argv[1]), redis=False).start(); print('up', flush=True); time.sleep(60)"
-    )
-    starter = subprocess.Popen([sys.executable, "-c", code, str(data_dir)], stdout=subprocess.PIPE)
-    assert starter.stdout is not None
-    assert starter.stdout.readline() == b"up\n"
-    pid = server_pid(data_dir)
-    starter.kill()
-    starter.communicate()
-    assert processes.wait_gone(pid, 10)
+def test_without_a_new_start_too(data_dir: Path) -> None:
+    assert processes.wait_gone(started_by_one_that_was_killed(data_dir), 10)
 
 
 def test_a_process_number_that_was_given_anew_does_not_stop_postgres(data_dir: Path) -> None:

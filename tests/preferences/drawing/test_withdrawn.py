@@ -13,15 +13,15 @@ from preferences.models import Batch, Job, OptimizerState, Session
 from preferences.sessions import forgetting, rating, training
 from preferences.sessions import services as session_services
 from preferences.tuning import services as tuning_services
-from tests.drawing import draw_batch, make_trial
+from tests import drawing
+from tests.drawing import make_trial
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def draw(batch: Batch, manager) -> Batch:
-    draw_batch(batch.pk, manager, "gpu@test")
-    batch.refresh_from_db()
+    drawing.draw(batch, manager)
     assert batch.job.state == Job.State.DONE, batch.job.error
     return batch
 

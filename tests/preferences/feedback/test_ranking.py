@@ -9,7 +9,7 @@ from preferences.models import Batch
 from preferences.pages import batches
 from preferences.sessions import rating, training
 from preferences.sessions import services as session_services
-from tests.drawing import draw_batch
+from tests.drawing import draw
 from tests.factories import SessionFactory, rating_counts
 
 pytestmark = pytest.mark.django_db
@@ -17,10 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def batch(manager) -> Batch:
-    batch = SessionFactory(asking="ranking", value_model="bayesian").batches.get()
-    draw_batch(batch.pk, manager, "gpu@test")
-    batch.refresh_from_db()
-    return batch
+    return draw(SessionFactory(asking="ranking", value_model="bayesian").batches.get(), manager)
 
 
 def say(batch: Batch, slot: int, word: str = "next") -> Batch | None:

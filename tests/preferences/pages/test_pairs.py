@@ -10,7 +10,7 @@ from preferences.models import Batch, OptimizerState, Rating
 from preferences.pages import pairs
 from preferences.sessions import services as session_services
 from preferences.sessions import training
-from tests.drawing import draw_batch
+from tests.drawing import draw, draw_batch
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db
@@ -18,10 +18,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def batch(manager) -> Batch:
-    batch = SessionFactory(asking="pairs", value_model="bayesian").batches.get()
-    draw_batch(batch.pk, manager, "gpu@test")
-    batch.refresh_from_db()
-    return batch
+    return draw(SessionFactory(asking="pairs", value_model="bayesian").batches.get(), manager)
 
 
 def answer(client, batch: Batch, said: str):

@@ -7,7 +7,7 @@ import pytest
 from generation.pipelines import base
 from generation.types import Picture
 from preferences.models import Batch
-from tests.preferences.sessions.tiles import draw
+from tests.drawing import draw
 
 
 @pytest.fixture

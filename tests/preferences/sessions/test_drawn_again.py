@@ -16,9 +16,9 @@ from preferences.jobs import leases
 from preferences.models import Candidate, Job
 from preferences.sessions import rating, redrawing, training
 from preferences.sessions import services as session_services
-from tests.drawing import claim_batch
+from tests.drawing import claim_batch, draw
 from tests.factories import SessionFactory, rating_counts
-from tests.preferences.sessions.tiles import again, draw, first, lose, page_of, say, tile_of
+from tests.preferences.sessions.tiles import again, first, lose, page_of, say, tile_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,7 +11,8 @@ from preferences.models import Candidate, Job, RatedPicture, Rating
 from preferences.pages import pairs
 from preferences.sessions import rating
 from preferences.sessions import services as session_services
-from tests.preferences.sessions.tiles import MISSING, draw, first, lose, page_of, say, tile_of, vectors
+from tests.drawing import draw
+from tests.preferences.sessions.tiles import MISSING, first, lose, page_of, say, tile_of, vectors
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DAMAGED = "The file of this picture is damaged"

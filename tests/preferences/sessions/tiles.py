@@ -5,15 +5,8 @@ import uuid
 from pathlib import Path
 
 from preferences.models import Batch, Candidate
-from tests.drawing import draw_batch
 
 MISSING = "The file of this picture is missing"
-
-
-def draw(batch: Batch, manager) -> Batch:
-    draw_batch(batch.pk, manager, "gpu@test")
-    batch.refresh_from_db()
-    return batch
 
 
 def first(batch: Batch) -> Candidate:
