@@ -21,6 +21,12 @@ from tests import factories
 from tests.drawing import draw_batch
 
 
+@pytest.hookimpl(trylast=True)  # after the order of pytest-django
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those marked `longest` begin first: at the end one process would wait for them alone."""
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+
+
 @pytest.fixture(scope="session")
 def tiny_model() -> str:
     """The key of a real StableDiffusionPipeline with random weights, saved where the registry says."""

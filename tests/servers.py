@@ -43,6 +43,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         return
     folder = Path(tempfile.mkdtemp(prefix="ipo-tests-"))
     os.environ["IPO_DATA_DIR"] = str(folder)
+    # Several processes of many threads each wait for each other most of the time (xgboost ten times as long).
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     # The tests' own model; tests/conftest.py draws its random weights when a test first asks for them.
     places = {"source": str(folder / "tiny"), "preview_vae": str(folder / "tiny-vae")}
     os.environ["IPO_EXTRA_MODELS"] = json.dumps({"tiny": TINY | places})

@@ -15,7 +15,7 @@ from tests.generation import hub
 from tests.servers import TINY as FIELDS
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = "somebody/tiny"
+NAME, LOCKED = "somebody/tiny", "somebody/locked"
 DRAW = """
 import numpy as np
 import django; django.setup()
@@ -43,10 +43,14 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-# As where another program takes the room meanwhile.
-FETCH_UNCHECKED = """
+# Once as it is, and once as where another program takes the room meanwhile.
+FETCH_TWICE = """
 from django.core.management import execute_from_command_line
 from generation.pipelines import loading
+try:
+    execute_from_command_line(["manage.py", "fetch_models", "far"])
+except SystemExit as refused:
+    assert refused.code == 1
 loading.require_room = lambda *_: None
 execute_from_command_line(["manage.py", "fetch_models", "far"])
 """
@@ -61,11 +65,12 @@ def test_a_disk_that_fills_up_says_so_and_nothing_looks_complete(folder, python,
         pytest.skip("no disk can be mounted here")
     try:
         with hub.serving(NAME, folder) as address:
-            refused = python(address, "manage.py", "fetch_models", "far")
-            full = python(address, "-c", FETCH_UNCHECKED)
-        assert refused.returncode == full.returncode == 1
-        assert "GB more on the disk of" in refused.stderr
-        assert f"the disk of {place} is full. Free some space there, or set HF_HOME" in full.stderr
+            fetched = python(address, "-c", FETCH_TWICE)
+        assert fetched.returncode == 1
+        refused, _, full = fetched.stderr.partition("GB more on the disk of")
+        assert "Traceback" not in fetched.stderr
+        assert "is full" not in refused
+        assert f"the disk of {place} is full. Free some space there, or set HF_HOME" in full
         with hub.serving(NAME, folder) as address:
             looked = python(address, "-c", LOOK)
         assert looked.stdout.strip() == "None", looked.stderr
@@ -76,7 +81,8 @@ def test_a_disk_that_fills_up_says_so_and_nothing_looks_complete(folder, python,
 @pytest.fixture
 def python(tmp_path):
     """Run Python with a cache of its own that knows the hub at this address."""
-    models = json.dumps({"far": FIELDS | {"source": NAME, "encoder": ""}})
+    sources = {"far": NAME, "locked": LOCKED}
+    models = json.dumps({key: FIELDS | {"source": name, "encoder": ""} for key, name in sources.items()})
     environment = {
         "HF_HOME": str(tmp_path / "huggingface"),
         "IPO_EXTRA_MODELS": models,
@@ -109,16 +115,14 @@ def test_a_model_is_fetched_once_and_drawn_with_offline(folder, python, tmp_path
 
 
 def test_gated_cut_off_and_out_of_reach_are_one_sentence_each(folder, python):
-    with hub.serving(NAME, folder, gated=True) as address:
-        gated = python(address, "manage.py", "fetch_models", "far").stderr
-    assert f"Accept the licence at {address}/{NAME}" in gated
-    with hub.serving(NAME, folder, cut=True) as address:
-        cut = python(address, "manage.py", "fetch_models", "far").stderr
-    assert "the network cannot be reached" in cut
+    with hub.serving_all({NAME: folder, LOCKED: folder}, {LOCKED}, cut=True) as far:
+        failed = python(far.address, "manage.py", "fetch_models", "locked", "far").stderr
+    assert f"Accept the licence at {far.address}/{LOCKED}" in failed
+    assert "the network cannot be reached" in failed
     unreachable = python("http://127.0.0.1:1", "manage.py", "fetch_models", "far", "pocket-landscapes")
     assert "the network cannot be reached" in unreachable.stderr
     assert "pocket-landscapes is here" in unreachable.stdout  # one failure does not stop the others
-    assert "Traceback" not in gated + cut + unreachable.stderr
+    assert "Traceback" not in failed + unreachable.stderr
 
 
 def test_what_the_disk_has_no_room_for_is_refused_before_a_byte_of_it_comes(folder, python, tmp_path):

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
+Behaviour = Callable[[socket.socket, bytes], None]  # what it does with a connection whose request has this head
+
 
 @contextmanager
-def server(behave: Callable[[socket.socket, bytes], None]) -> Iterator[str]:
+def server(behave: Behaviour) -> Iterator[str]:
     """A server that reads the head of each request and then behaves as told with it; its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         open_ones: list[socket.socket] = []
@@ -44,7 +46,7 @@ def head(kind: str = "application/x-ndjson", *more: str, status: str = "200 OK")
     return "\r\n".join([f"HTTP/1.1 {status}", f"Content-Type: {kind}", "Connection: close", *more, "", ""]).encode()
 
 
-def saying(content: bytes, kind: str = "application/x-ndjson", *more: str) -> Callable[[socket.socket, bytes], None]:
+def saying(content: bytes, kind: str = "application/x-ndjson", *more: str) -> Behaviour:
     """Says this, whatever it is asked, and hangs up."""
 
     def behave(connection: socket.socket, asked: bytes) -> None:
@@ -57,14 +59,12 @@ def saying(content: bytes, kind: str = "application/x-ndjson", *more: str) -> Ca
     return behave
 
 
-def ndjson(*lines: object) -> Callable[[socket.socket, bytes], None]:
+def ndjson(*lines: object) -> Behaviour:
     """Says these lines of JSON."""
     return saying(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
 
 
-def passing_on(
-    url: str, path: str, instead: Callable[[socket.socket, bytes], None]
-) -> Callable[[socket.socket, bytes], None]:
+def passing_on(url: str, path: str, instead: Behaviour) -> Behaviour:
     """Passes on to the server at `url` what it is asked, but for this path: there it behaves in another way."""
 
     def behave(connection: socket.socket, asked: bytes) -> None:

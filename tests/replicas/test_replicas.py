@@ -43,6 +43,7 @@ def test_what_is_in_the_registry_has_a_replica_and_is_gated_where_that_is():
     assert not {*encoders} & {*GATED}
 
 
+@pytest.mark.longest
 @pytest.mark.timeout(900)
 def test_all_of_them_with_no_more_than_make_run_installs():
     command = [sys.executable, "-m", "tests.replicas"]

@@ -84,7 +84,8 @@ def test_any_of_a_thousand_batches_is_a_few_links_away():
 
 def test_the_page_of_a_batch_names_its_links(client, session):
     for number in range(1, 200):
-        Job.objects.filter(batch__session=session).update(state=Job.State.DONE, finished_at=timezone.now())
+        newest = session.batches.get(number=number)
+        Job.objects.filter(pk=newest.job_id).update(state=Job.State.DONE, finished_at=timezone.now())
         session_services.submit_batch(session, number, [], [])
     page = client.get(f"/s/{session.pk}/100/").content.decode()
     nav = re.search(r'<nav class="batches".*?</nav>', page, re.DOTALL)[0]
