@@ -2,16 +2,19 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import redis
 from django.db import connection
+
+from tests.recovery import forked
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,27 +34,21 @@ class Workers:
         }
         lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if ": " in line)
         self.commands = {name: line for name, line in lines.items() if name in {"gpu", "cpu", "beat"}}
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
-        self.log = (folder / "workers.log").open("ab")
+        self.running: dict[str, BaseProcess] = {}
+        self.log = folder / "workers.log"
 
     def start(self, *names: str) -> None:
         for name in names or self.commands:
-            self.running[name] = subprocess.Popen(
-                self.commands[name],
-                shell=True,
-                cwd=ROOT,
-                env=self.environment,
-                start_new_session=True,
-                stdout=self.log,
-                stderr=self.log,
-            )
+            self.running[name] = forked.start(self.commands[name], ROOT, self.environment, self.log)
 
     def kill(self, *names: str) -> None:
         """SIGKILL, the whole group, as the out-of-memory killer or a power cut would."""
         for name in names or list(self.running):
             process = self.running.pop(name)
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            with suppress(ProcessLookupError):  # it has no group yet
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            process.join()
 
 
 @pytest.fixture
@@ -61,9 +58,9 @@ def workers(transactional_db, tiny_model, tmp_path, settings) -> Iterator[Worker
     workers = Workers(tmp_path)
     yield workers
     workers.kill()
-    workers.log.close()
     wait_until_quiet()
-    print((tmp_path / "workers.log").read_text()[-4000:])
+    if workers.log.exists():
+        print(workers.log.read_text()[-4000:])
 
 
 def wait_until_quiet() -> None:
