@@ -106,8 +106,12 @@ def redis_extras(machine: str, which: Callable[[str], str | None], *, has_own: b
 
 
 def all_tests() -> list[str]:
-    """Arguments of pytest: several processes, unless they would share a Redis, which each empties."""
-    return [] if os.environ.get("REDIS_URL") else ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
+    """Arguments of pytest: several processes, unless they would share a Redis, which each empties.
+
+    One more than there are cores, because they wait for workers, leases and the browser a quarter of the time.
+    """
+    processes = min(os.cpu_count() or 1, 4) + 1
+    return [] if os.environ.get("REDIS_URL") else ["-n", str(processes), "--dist", "worksteal"]
 
 
 def install(extras: str) -> None:

@@ -90,12 +90,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(name: str, folder: Path, gated: bool = False, cut: bool = False) -> Iterator[str]:
-    """The address of a hub that has the repository `name`.
-
-    If it is gated, nobody may have its files; if it cuts, large ones end in the middle.
-    """
-    with serving_all({name: folder}, gated=[name] if gated else [], cut=cut) as hub:
+def serving(name: str, folder: Path) -> Iterator[str]:
+    """The address of a hub that has the repository `name`."""
+    with serving_all({name: folder}) as hub:
         yield hub.address
 
 
@@ -103,7 +100,10 @@ def serving(name: str, folder: Path, gated: bool = False, cut: bool = False) -> 
 def serving_all(
     repositories: Mapping[str, Path], gated: Container[str] = (), token: str = "", cut: bool = False
 ) -> Iterator[Hub]:
-    """A hub of these repositories; files of those that are gated are for who has the token, if there is one."""
+    """A hub of these repositories.
+
+    Files of those that are gated are for who has the token, if there is one; if it cuts, large ones end in the middle.
+    """
     with Hub(repositories, gated, token, cut) as hub:
         Thread(target=hub.serve_forever, daemon=True).start()
         try:
