@@ -30,11 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def tiny_model() -> str:
     """The key of a real StableDiffusionPipeline with random weights, saved where the registry says."""
-    import torch
-
     from generation.bundled.architecture import TINY, build_pipeline
 
-    torch.set_num_threads(1)
     folder = Path(django_settings.IPO_MODELS["tiny"].source)
     if not folder.exists():
         build_pipeline(TINY, seed=0).save_pretrained(folder, safe_serialization=True)
@@ -77,7 +74,6 @@ def generation_server(tiny_model: str) -> Iterator[Service]:
     environment = os.environ | {
         "IPO_GENERATION_TOKEN": service.token,
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
-        "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "manage.py", "generation_server", "--port", str(port)]
     with subprocess.Popen(command, cwd=Path(__file__).parents[1], env=environment) as process:

@@ -88,7 +88,6 @@ def python(tmp_path):
         "IPO_EXTRA_MODELS": models,
         "IPO_DEFAULT_MODEL": "far",
         "DJANGO_SETTINGS_MODULE": "ipo_site.settings",
-        "OMP_NUM_THREADS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
     }
 

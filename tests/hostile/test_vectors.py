@@ -1,7 +1,6 @@
 """Generation servers whose vectors are not as they should be: each ends in one sentence, none is learned from."""
 
 import socket
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from generation.backends.remote import RemoteBackend
 from generation.errors import ServerUnavailable
 from generation.types import Embedded
 from tests import hostile
-from tests.hostile import ndjson
+from tests.hostile import Behaviour, ndjson
 
 POCKET = registry.ENCODERS["pocket-siglip"]
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -19,7 +18,7 @@ UNIT = np.eye(2, POCKET.dimension, dtype=np.float32)
 SEEN = wire.from_embedded(Embedded(UNIT, POCKET.key, "r1"))
 
 
-def vectors(values: object) -> Callable[[socket.socket, bytes], None]:
+def vectors(values: object) -> Behaviour:
     return ndjson(SEEN | {"vectors": wire.from_vectors(np.asarray(values, np.float32))})
 
 

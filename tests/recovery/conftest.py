@@ -30,7 +30,6 @@ class Workers:
             "IPO_LEASE_SECONDS": "4",
             "IPO_SWEEP_SECONDS": "1",
             "PYTHON": sys.executable,
-            "OMP_NUM_THREADS": "1",
         }
         lines = dict(line.split(": ", 1) for line in (ROOT / "Procfile").read_text().splitlines() if ": " in line)
         self.commands = {name: line for name, line in lines.items() if name in {"gpu", "cpu", "beat"}}

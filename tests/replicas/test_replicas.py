@@ -20,9 +20,9 @@ from generation.pipelines.loading import fetch
 from generation.pipelines.stable_diffusion import StableDiffusion
 from generation.progress import Report
 from preferences.feedback import training_set
-from preferences.models import Embedding, Job
+from preferences.models import Embedding
 from preferences.sessions import training
-from tests.drawing import draw_batch
+from tests.drawing import draw_whole
 from tests.factories import SessionFactory
 from tests.replicas import GATED, guard, repositories
 
@@ -119,10 +119,7 @@ def test_the_encoder_of_a_model_sees_and_its_choices_are_saved(
     for space in spec.spaces:
         session = SessionFactory(owner=user, space=space, value_model="bayesian", draws_per_picture=3, diff_steps=4)
         for number in (1, 2, 3):
-            batch = session.batches.get(number=number)
-            draw_batch(batch.pk, manager, "gpu@test")
-            batch.refresh_from_db()
-            assert batch.job.state == Job.State.DONE, batch.job.error
+            batch = draw_whole(session.batches.get(number=number), manager)
             note = batch.optimizer_states.get().note
             assert "not looked at" not in note
             assert ("Of 3 pictures drawn" in note) == (number > 1)

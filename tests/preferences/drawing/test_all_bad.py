@@ -8,10 +8,10 @@ from PIL import Image
 
 from generation import registry, spaces
 from preferences.learning.reasons import WhyWide
-from preferences.models import Batch, Job, Session
+from preferences.models import Batch, Session
 from preferences.sessions import rating
 from preferences.sessions import services as session_services
-from tests.drawing import draw_batch
+from tests.drawing import draw_whole
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,9 +20,7 @@ MODEL = registry.BUILTIN["pocket-landscapes"]
 
 def draw(batch: Batch, manager) -> np.ndarray:
     """Its pictures [n, height, width, 3]."""
-    draw_batch(batch.pk, manager, "gpu@test")
-    batch.refresh_from_db()
-    assert batch.job.state == Job.State.DONE, batch.job.error
+    draw_whole(batch, manager)
     return np.stack([np.asarray(Image.open(one.picture.image).convert("RGB"), float) for one in batch.candidates.all()])
 
 

@@ -14,7 +14,7 @@ from preferences.drawing import choose, keep, run
 from preferences.feedback import training_set
 from preferences.models import Batch, Candidate, Descriptor, Embedding, Job, Picture, Rating
 from preferences.sessions import training
-from tests.drawing import draw_batch
+from tests.drawing import draw_batch, draw_whole
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,9 +31,7 @@ def rated_session(client, manager, **changes):
 
 
 def draw(batch: Batch, manager) -> list[Candidate]:
-    draw_batch(batch.pk, manager, "gpu@test")
-    batch.refresh_from_db()
-    assert batch.job.state == Job.State.DONE, batch.job.error
+    draw_whole(batch, manager)
     return list(batch.candidates.order_by("slot"))
 
 

@@ -3,7 +3,6 @@
 import io
 import socket
 import threading
-from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -63,7 +62,7 @@ def test_a_server_draws_and_sees_what_this_machine_would(user, manager, knows_to
     np.testing.assert_allclose(seen_here, seen_there, atol=1e-4)
 
 
-def missing(kind: str, content: bytes) -> Callable[[socket.socket, bytes], None]:
+def missing(kind: str, content: bytes) -> hostile.Behaviour:
     def behave(connection: socket.socket, asked: bytes) -> None:
         connection.sendall(hostile.head(kind, status="404 Not Found") + content)
 

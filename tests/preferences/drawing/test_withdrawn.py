@@ -13,17 +13,10 @@ from preferences.models import Batch, Job, OptimizerState, Session
 from preferences.sessions import forgetting, rating, training
 from preferences.sessions import services as session_services
 from preferences.tuning import services as tuning_services
-from tests import drawing
-from tests.drawing import make_trial
+from tests.drawing import draw_whole, make_trial
 from tests.factories import SessionFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def draw(batch: Batch, manager) -> Batch:
-    drawing.draw(batch, manager)
-    assert batch.job.state == Job.State.DONE, batch.job.error
-    return batch
 
 
 def say(batch: Batch, *words: str) -> None:
@@ -34,7 +27,7 @@ def say(batch: Batch, *words: str) -> None:
 
 def following(session: Session, manager) -> Batch:
     """The next batch, drawn."""
-    return draw(session_services.submit_batch(session, session.batches.count(), [], []), manager)
+    return draw_whole(session_services.submit_batch(session, session.batches.count(), [], []), manager)
 
 
 def trees(session: Session) -> float:
@@ -45,7 +38,7 @@ def trees(session: Session) -> float:
 def fitted(manager) -> Session:
     """XGBoost was fitted to 8 good and 8 bad pictures of the first batch; the second is drawn."""
     session = SessionFactory(value_model="xgboost", curation_size=16, inference_batch=16, diff_steps=1)
-    say(draw(session.batches.get(), manager), "good", "bad")
+    say(draw_whole(session.batches.get(), manager), "good", "bad")
     following(session, manager)
     assert trees(session) == 50
     return session
@@ -88,7 +81,7 @@ def test_no_model_remembers_what_was_taken_back(manager, value_model):
     for withdrawn in (True, False):
         session = SessionFactory(value_model=value_model, draws_per_picture=2)
         Session.objects.filter(pk=session.pk).update(seed=5)
-        first = draw(session.batches.get(), manager)
+        first = draw_whole(session.batches.get(), manager)
         if withdrawn:
             say(first, "good", "bad")
             following(session, manager)
@@ -166,7 +159,7 @@ def test_the_details_of_what_was_learned(client, fitted):
 
 def test_the_norm_of_the_weights(client, manager):
     session = SessionFactory(value_model="ridge")
-    say(draw(session.batches.get(), manager), "good", "bad")
+    say(draw_whole(session.batches.get(), manager), "good", "bad")
     following(session, manager)
     norm = OptimizerState.objects.get(batch__session=session, batch__number=2).metrics["weights_norm"]
     assert f"<dt>Norm of the weights</dt><dd>{norm:.4f}</dd>" in client.get(f"/s/{session.pk}/").content.decode()
@@ -182,7 +175,7 @@ def test_in_whatever_order_pictures_were_saved_the_learner_reads_them_alike(mana
             others = batch.candidates.exclude(slot=slot).filter(state="pending")
             others.update(state="failed")
             Job.objects.filter(pk=batch.job_id).update(state=Job.State.QUEUED, finished_at=None)
-            draw(batch, manager)
+            draw_whole(batch, manager)
             batch.candidates.filter(state="failed").update(state="pending")
         say(batch, "good", "bad", "bad", "good")
         rating.rate(batch.candidates.get(slot=3), "best", uuid.uuid4())

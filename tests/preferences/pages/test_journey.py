@@ -13,17 +13,10 @@ from preferences.learning.value_models import VALUE_MODELS
 from preferences.models import Batch, Candidate, Job, OptimizerState, RatedPicture, Rating, Session
 from preferences.sessions import rating, training
 from preferences.sessions import services as session_services
-from tests.drawing import draw_batch
+from tests.drawing import draw_batch, draw_whole
 from tests.factories import SessionFactory, rating_counts, start_form
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def draw(batch: Batch, manager) -> Batch:
-    draw_batch(batch.pk, manager, "gpu@test")
-    batch.refresh_from_db()
-    assert batch.job.state == Job.State.DONE, batch.job.error
-    return batch
 
 
 def rate(client, candidate: Candidate, value: str):
@@ -37,7 +30,7 @@ def test_whole_journey_with_plain_forms(client, manager, space, value_model):
     page = client.post("/", start_form(space=space, value_model=value_model), follow=True)
     assert "0 of 4 images" in page.content.decode()
     session = Session.objects.get()
-    first = draw(session.batches.get(), manager)
+    first = draw_whole(session.batches.get(), manager)
     assert first.candidates.filter(state="ready").count() == 4
 
     one, two, three, _ = first.candidates.all()
@@ -49,7 +42,7 @@ def test_whole_journey_with_plain_forms(client, manager, space, value_model):
     assert page.count('aria-pressed="true"') == 3
 
     client.post(f"/s/{session.pk}/1/submit")
-    second = draw(session.batches.get(number=2), manager)
+    second = draw_whole(session.batches.get(number=2), manager)
     learned = OptimizerState.objects.get(batch=second)
     assert learned.parameters is not None
     assert "2 good and 1 bad" in learned.note
@@ -60,11 +53,11 @@ def test_whole_journey_with_plain_forms(client, manager, space, value_model):
 def test_the_next_batch_follows_the_ratings(manager):
     """Draws around two good pictures lie nearer to them than chance does."""
     session = SessionFactory(value_model="gaussian")
-    first = draw(session.batches.get(), manager)
+    first = draw_whole(session.batches.get(), manager)
     for candidate in first.candidates.all()[:2]:
         rating.rate(candidate, "good", uuid.uuid4())
     goods = [row.picture.vector for row in first.candidates.all()[:2]]
-    second = draw(session_services.submit_batch(session, 1, [], []), manager)
+    second = draw_whole(session_services.submit_batch(session, 1, [], []), manager)
     vectors = [row.picture.vector for row in second.candidates.all()]
     cosines = [v @ g / np.linalg.norm(v) / np.linalg.norm(g) for v in vectors for g in goods]
     assert min(cosines) > 0.3  # 256 dimensions: chance has a standard deviation of 0.06
@@ -79,7 +72,7 @@ def test_every_page_answers_head_as_it_answers_get(client, manager, session):
 
 
 def test_pictures_are_files_with_their_settings(client, manager, session):
-    candidate = draw(session.batches.get(), manager).candidates.first()
+    candidate = draw_whole(session.batches.get(), manager).candidates.first()
     answer = client.get(f"/candidates/{candidate.pk}/image")
     picture = Image.open(BytesIO(b"".join(answer.streaming_content)))
     assert picture.size == (64, 64)
@@ -91,7 +84,7 @@ def test_pictures_are_files_with_their_settings(client, manager, session):
 
 
 def test_whole_batch_by_form(client, manager, session):
-    batch = draw(session.batches.get(), manager)
+    batch = draw_whole(session.batches.get(), manager)
     ids = [candidate.pk for candidate in batch.candidates.all()]
     client.post(f"/s/{session.pk}/1/submit", {"good": ids[:2], "bad": [ids[3]]})
     said = dict(RatedPicture.objects.values_list("picture__candidate", "value"))
@@ -101,14 +94,14 @@ def test_whole_batch_by_form(client, manager, session):
 
 def test_unrated_stays_unrated_unless_the_session_says_otherwise(client, manager):
     session = SessionFactory(unrated_is_bad=True)
-    batch = draw(session.batches.get(), manager)
+    batch = draw_whole(session.batches.get(), manager)
     rate(client, batch.candidates.first(), "good")
     client.post(f"/s/{session.pk}/1/submit")
     assert rating_counts(session) == (1, 3)
 
 
 def test_submitted_twice_is_one_batch(client, manager, session):
-    draw(session.batches.get(), manager)
+    draw_whole(session.batches.get(), manager)
     for _ in range(2):
         assert client.post(f"/s/{session.pk}/1/submit").status_code == 302
     assert session.batches.count() == 2
@@ -123,7 +116,7 @@ def test_start_form_sent_twice_is_one_session(client, tiny_model):
 
 
 def test_same_form_token_is_one_rating(client, manager, session):
-    candidate = draw(session.batches.get(), manager).candidates.first()
+    candidate = draw_whole(session.batches.get(), manager).candidates.first()
     form = {"value": "good", "form_token": str(uuid.uuid4())}
     for _ in range(2):
         client.post(f"/candidates/{candidate.pk}/rate", form)
@@ -131,7 +124,7 @@ def test_same_form_token_is_one_rating(client, manager, session):
 
 
 def test_changing_ones_mind_keeps_the_events(client, manager, session):
-    candidate = draw(session.batches.get(), manager).candidates.first()
+    candidate = draw_whole(session.batches.get(), manager).candidates.first()
     rate(client, candidate, "good")
     rate(client, candidate, "bad")
     assert rating_counts(session) == (0, 1)
@@ -150,13 +143,13 @@ def test_a_batch_that_is_being_drawn_cannot_be_submitted(client, session, tiny_m
 @pytest.mark.parametrize(("everything", "redrawn"), [(False, 1), (True, 4)])
 def test_without_form_submit_each_vote_redraws(client, manager, everything, redrawn):
     session = SessionFactory(form_submit=False, regenerate_all=everything)
-    batch = draw(session.batches.get(), manager)
+    batch = draw_whole(session.batches.get(), manager)
     first = batch.candidates.first()
     rate(client, first, "good")
     batch.refresh_from_db()
     assert batch.job.state == Job.State.QUEUED
     assert batch.candidates.filter(attempt=2, state="pending").count() == redrawn
-    draw(batch, manager)
+    draw_whole(batch, manager)
     assert batch.candidates.filter(state="ready").count() == 4 + redrawn
     page = client.get(f"/s/{session.pk}/").content.decode()
     assert page.count('role="group"') == 4  # a slot shows its newest attempt; the rated row stays in the database
@@ -169,7 +162,7 @@ def test_same_steering_draws_the_same_picture(manager):
     for size in (1, 4):
         session = SessionFactory(inference_batch=size)
         Session.objects.filter(pk=session.pk).update(seed=7)
-        batch = draw(Batch.objects.get(session=session), manager)
+        batch = draw_whole(Batch.objects.get(session=session), manager)
         files = [Image.open(candidate.picture.image.open()) for candidate in batch.candidates.all()]
         pictures.append(np.stack([np.asarray(file, int) for file in files]))
     assert np.abs(pictures[0] - pictures[1]).max() <= 2
@@ -177,7 +170,7 @@ def test_same_steering_draws_the_same_picture(manager):
 
 def test_a_vote_on_an_older_batch_is_saved_and_redraws_nothing(client, manager):
     session = SessionFactory(form_submit=False)
-    first = draw(session.batches.get(), manager)
+    first = draw_whole(session.batches.get(), manager)
     client.post(f"/s/{session.pk}/1/submit")  # the second is in the queue now
     assert rate(client, first.candidates.first(), "good").status_code == 302
     assert rating_counts(session) == (1, 0)
@@ -185,7 +178,7 @@ def test_a_vote_on_an_older_batch_is_saved_and_redraws_nothing(client, manager):
 
 
 def test_a_failed_batch_is_not_tried_again_beside_another(client, manager, session):
-    first = draw(session.batches.get(), manager)
+    first = draw_whole(session.batches.get(), manager)
     Job.objects.filter(batch=first).update(state=Job.State.FAILED)
     client.post(f"/s/{session.pk}/1/submit")
     assert client.post(f"/s/{session.pk}/1/retry").status_code == 409
@@ -206,12 +199,12 @@ def test_an_optimiser_that_the_value_model_cannot_use_is_left_aside(client, tiny
 
 def test_trees_go_on_from_the_last_batch_and_old_parameters_are_let_go(manager):
     session = SessionFactory(value_model="xgboost", xgboost_trees=5, optim_steps=3)
-    batch = draw(session.batches.get(), manager)
+    batch = draw_whole(session.batches.get(), manager)
     for number, value in enumerate(["good", "bad"] * 3, start=1):
         rating.rate(batch.candidates.all()[(number - 1) % 4], value, uuid.uuid4())
     trees = []
     for number in (1, 2):
-        draw(session_services.submit_batch(session, number, [], []), manager)
+        draw_whole(session_services.submit_batch(session, number, [], []), manager)
         trees.append(OptimizerState.objects.get(batch__number=number + 1).metrics["trees"])
     assert trees == [5, 10]
     older, newer = OptimizerState.objects.filter(metrics__has_key="trees").order_by("pk")
@@ -221,7 +214,7 @@ def test_trees_go_on_from_the_last_batch_and_old_parameters_are_let_go(manager):
 
 def test_stars(client, manager):
     session = SessionFactory(asking="stars", value_model="bayesian")
-    one, two, three, _ = draw(session.batches.get(), manager).candidates.all()
+    one, two, three, _ = draw_whole(session.batches.get(), manager).candidates.all()
     rate(client, one, "5")
     rate(client, two, "3")
     rate(client, three, "2")
@@ -231,13 +224,13 @@ def test_stars(client, manager):
     assert 'aria-label="5 stars"' in page
     said = training.training_set(session, 256).said
     assert [(s.kind, s.values) for s in said] == [("stars", (1.0,)), ("stars", (0.0,)), ("stars", (-1.0,))]
-    draw(session_services.submit_batch(session, 1, [], []), manager)
+    draw_whole(session_services.submit_batch(session, 1, [], []), manager)
     assert OptimizerState.objects.get(batch__number=2).metrics["rows"] == 3
 
 
 def test_the_best_of_the_batch(client, manager):
     session = SessionFactory(asking="best", value_model="bayesian")
-    one, two, three, four = draw(session.batches.get(), manager).candidates.all()
+    one, two, three, four = draw_whole(session.batches.get(), manager).candidates.all()
     rate(client, one, "best")
     rate(client, two, "best")  # a change of mind: one batch has one best
     page = client.get(f"/s/{session.pk}/").content.decode()
@@ -255,12 +248,12 @@ def test_the_best_of_the_batch(client, manager):
 
 def test_without_form_submit_the_best_one_leads_to_the_next_batch(client, manager):
     session = SessionFactory(asking="best", form_submit=False)
-    candidate = draw(session.batches.get(), manager).candidates.first()
+    candidate = draw_whole(session.batches.get(), manager).candidates.first()
     answer = rate(client, candidate, "best")
     assert answer.headers["Location"] == f"/s/{session.pk}/2/"
     assert session.batches.count() == 2
     other = SessionFactory(asking="best", form_submit=False)
-    candidate = draw(other.batches.get(), manager).candidates.first()
+    candidate = draw_whole(other.batches.get(), manager).candidates.first()
     form = {"value": "best", "form_token": str(uuid.uuid4())}
     htmx = client.post(f"/candidates/{candidate.pk}/rate", form, headers={"HX-Request": "true"})
     assert htmx.headers["HX-Redirect"] == f"/s/{other.pk}/2/"
@@ -269,7 +262,7 @@ def test_without_form_submit_the_best_one_leads_to_the_next_batch(client, manage
 
 def test_a_change_of_the_way_of_asking_loses_nothing(client, manager):
     session = SessionFactory(value_model="bayesian")
-    one, two, *_ = draw(session.batches.get(), manager).candidates.all()
+    one, two, *_ = draw_whole(session.batches.get(), manager).candidates.all()
     rate(client, one, "good")
     session_services.update_controls(session, {"asking": "stars"})
     rate(client, two, "4")
@@ -277,12 +270,12 @@ def test_a_change_of_the_way_of_asking_loses_nothing(client, manager):
     rate(client, two, "best")
     kinds = [said.kind for said in training.training_set(session, 256).said]
     assert kinds == ["good_bad", "stars", "best"]
-    draw(session_services.submit_batch(session, 1, [], []), manager)
+    draw_whole(session_services.submit_batch(session, 1, [], []), manager)
     assert OptimizerState.objects.get(batch__number=2).metrics["rows"] == 4
 
 
 def test_the_best_waits_for_the_whole_batch(client, manager, session):
-    batch = draw(session.batches.get(), manager)
+    batch = draw_whole(session.batches.get(), manager)
     Job.objects.filter(batch=batch).update(state=Job.State.QUEUED, finished_at=None)
     answer = rate(client, batch.candidates.first(), "best")
     assert answer.status_code == 409
