@@ -46,8 +46,8 @@ def test_with_script(page, live_server, workers, drawn):
     for number in (1, 2, 3):
         tile(page, number).get_by_role("button", name="Draw again").click()
         expect(tile(page, number).get_by_role("button", name="Good")).to_be_visible(timeout=60_000)
-        shown = "img => img.complete && img.naturalWidth > 0"
-        page.wait_for_function(f"number => ({shown})(document.querySelector(`#tile-${{number}} img`))", arg=number)
+        expect(tile(page, number).get_by_role("img")).to_have_js_property("complete", True)
+        expect(tile(page, number).get_by_role("img")).not_to_have_js_property("naturalWidth", 0)
     tile(page, 1).get_by_role("button", name="Good").click()
     expect(page.locator("#counts")).to_have_text("1 good, 0 bad so far")
 
