@@ -1,9 +1,7 @@
 """Image-text encoders of the SigLIP kind: pictures and texts to unit vectors of one space."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
@@ -47,15 +45,8 @@ class Siglip:
 
     @cached_property
     def revision(self) -> str:
-        """Which weights these are: the commit of the hub's repository, or for a folder a digest of its weights."""
-        folder = installed.folder_of(self.source, "config.json")
-        assert folder is not None  # it was read from there
-        if folder != Path(self.source):
-            return folder.name  # the cache names its folders by the commit
-        digest = hashlib.sha256()
-        for file in sorted(folder.glob("*.safetensors")):
-            digest.update(file.read_bytes())
-        return digest.hexdigest()[:12]
+        """Which weights these are."""
+        return installed.revision_of(self.source, "config.json")
 
     @property
     def dimension(self) -> int:

@@ -16,6 +16,7 @@ from generation.types import ModelSpec
 WEIGHTS = (".safetensors", ".bin")
 # What a tokenizer reads its words from: one of these groups of files.
 WORDS = (("tokenizer.json",), ("spiece.model",), ("tokenizer.model",), ("vocab.json", "merges.txt"))
+WHOLE = 64 * 2**20  # bytes of a file of weights that its digest reads
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
 
@@ -80,7 +81,7 @@ def needed_gb(spec: ModelSpec) -> float:
     if here is not None:
         return written
     repository = spec.single_file_parts[0] if spec.single_file else spec.source
-    blobs = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "blobs"
+    blobs = _cached(repository) / "blobs"
     # What ends otherwise (.incomplete) is begun anew by whoever left it; our own downloads go on (.part).
     begun = sum(_gigabytes(one) for one in blobs.glob("*") if one.suffix in ("", ".part"))
     return written + max(0.0, spec.download_gb - begun)
@@ -89,6 +90,38 @@ def needed_gb(spec: ModelSpec) -> float:
 def written_gb(spec: ModelSpec) -> float:
     """What is written beside what is fetched for it, in GB: its weights in four bits, or in another layout."""
     return spec.kept_gb if spec.quantization or spec.single_file else 0.0
+
+
+def revision(spec: ModelSpec) -> str:
+    """Which weights a model has: a commit of the hub, or a digest of local files; empty where they have gone."""
+    file = _single_file(spec) if spec.single_file else None
+    if file is not None:
+        if Path(spec.single_file).is_file():
+            return _digest([file])
+        return file.relative_to(_snapshots(spec.single_file_parts[0])).parts[0]
+    return revision_of(spec.source, "model_index.json")
+
+
+def revision_of(source: str, file: str) -> str:
+    """The same of a folder, or of a hub's repository that has this file."""
+    folder = folder_of(source, file)
+    if folder is None:
+        return ""
+    if folder != Path(source):
+        return folder.name  # the cache names its folders by the commit
+    return _digest(sorted(folder.rglob("*.safetensors")))
+
+
+def _digest(files: list[Path]) -> str:
+    """Of their weights: of large ones the beginning and the size tell as much, in no time."""
+    digest = hashlib.sha256()
+    for file in files:
+        size = file.stat().st_size
+        with file.open("rb") as weights:
+            digest.update(weights.read(WHOLE))
+        if size > WHOLE:
+            digest.update(str(size).encode())
+    return digest.hexdigest()[:12]
 
 
 def free_gb() -> float:
@@ -141,8 +174,16 @@ def _single_file(spec: ModelSpec) -> Path | None:
     if Path(spec.single_file).is_file():
         return Path(spec.single_file)
     repository, pattern = spec.single_file_parts
-    snapshots = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}" / "snapshots"
-    return next(iter(sorted(snapshots.glob(f"*/{pattern}"))), None) if pattern else None
+    return next(iter(sorted(_snapshots(repository).glob(f"*/{pattern}"))), None) if pattern else None
+
+
+def _snapshots(repository: str) -> Path:
+    """A folder for each commit, by its name."""
+    return _cached(repository) / "snapshots"
+
+
+def _cached(repository: str) -> Path:
+    return Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
 
 
 def _is_needed(kind: object) -> bool:

@@ -166,6 +166,7 @@ class Picture:
 
     pixels: Pixels | None
     error: str = ""
+    revision: str = ""  # of the model's weights, where it is known
 
 
 @dataclass(frozen=True)

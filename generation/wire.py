@@ -104,21 +104,24 @@ def to_vectors(text: str, dimension: int) -> Vectors:
 def from_picture(picture: Picture) -> dict[str, Any]:
     """A picture as JSON: a PNG file in base64, or null and the sentence that says why there is none."""
     png = None if picture.pixels is None else base64.b64encode(images.to_png(picture.pixels)).decode()
-    return {"image_base64": png, "error": picture.error}
+    return {"image_base64": png, "error": picture.error, "revision": picture.revision}
 
 
 def to_picture(answer: Any, width: int, height: int) -> Picture:
     """The inverse of from_picture. Raises Unreadable for what it did not make, or of another size."""
     if not isinstance(answer, dict):
         raise Unreadable("a picture is no object")
+    revision = answer.get("revision", "")  # an older service does not know it
+    if not isinstance(revision, str) or len(revision) > 100 or not revision.isprintable():
+        raise Unreadable("the revision of a picture's model is no text")
     if answer.get("image_base64") is None:
-        return Picture(None, to_text(answer.get("error")))
+        return Picture(None, to_text(answer.get("error")), revision)
     pixels = to_pixels(answer)
     if pixels.shape[:2] != (height, width):
         raise Unreadable(f"a picture has {pixels.shape[1]} x {pixels.shape[0]} pixels instead of {width} x {height}")
     if images.is_plain(pixels.min() / 255, pixels.max() / 255):
-        return Picture(None, images.PLAIN)
-    return Picture(pixels)
+        return Picture(None, images.PLAIN, revision)
+    return Picture(pixels, revision=revision)
 
 
 def to_pixels(answer: Any, most: int = MOST_PIXELS) -> Pixels:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -89,6 +90,7 @@ class LocalBackend(Backend):
             except ModelUnavailable as error:
                 log.warning("Without its image encoder for now: %s", error)
         speedups.apply(pipeline.pipe, self._speedups)
+        pipeline.revision = installed.revision(spec)
         return pipeline
 
     def generate(self, spec: ModelSpec, request: GenerationRequest) -> list[Picture]:
@@ -114,7 +116,7 @@ class LocalBackend(Backend):
         if pictures is None:
             self._drop()
             raise _no_room("drawing", "lower Inference Batch or the size of the pictures")
-        return pictures
+        return [replace(picture, revision=pipeline.revision) for picture in pictures]
 
     def _drop(self) -> None:
         self.resident = None

@@ -20,6 +20,7 @@ class Pipeline(ABC):
 
     spec: ModelSpec
     pipe: Any  # of diffusers
+    revision: str = ""  # of its weights
     look: previews.Look | None = None  # at latents, for previews
     has_looked_for_vae: bool = False  # the tiny one, which may be missing
 

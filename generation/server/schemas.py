@@ -153,6 +153,7 @@ class Loaded(Schema):
 class Image(Schema):
     image_base64: str | None = Field(description="A PNG file; null where the model drew none.")
     error: str = ""
+    revision: str = Field("", description="Of the model's weights, where it is known.")
 
 
 class Generated(Schema):

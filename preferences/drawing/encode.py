@@ -53,7 +53,7 @@ class Saver:
         features: Features,
     ) -> None:
         """Begin to encode a candidate's picture, drawn from a vector [d]."""
-        about = texts(self._batch, candidate) if settings.IPO_EMBED_SETTINGS else None
+        about = texts(self._batch, candidate, picture.revision) if settings.IPO_EMBED_SETTINGS else None
         self._under_way[candidate.pk] = self._threads.submit(_encoded, candidate, picture, vector, about, features)
 
     def preview(self, owners: Sequence[Candidate], first: int, pictures: Sequence[Pixels]) -> None:
@@ -99,11 +99,14 @@ def _encoded(
     except (OSError, ValueError):
         log.exception("A picture could not be encoded.")
         return keep.Drawn(candidate, error="This picture could not be encoded: see the worker's log, and try again.")
-    return keep.Drawn(candidate, vector, Files(files.png, files.thumbnail), features=features)
+    return keep.Drawn(candidate, vector, Files(files.png, files.thumbnail), "", features, picture.revision)
 
 
-def texts(batch: Batch, candidate: Candidate) -> dict[str, str]:
-    """What a PNG says of how it was drawn: as other tools read it, and all of it as JSON."""
+def texts(batch: Batch, candidate: Candidate, revision: str) -> dict[str, str]:
+    """What a PNG says of how it was drawn: as other tools read it, and all of it as JSON.
+
+    revision: of the model's weights.
+    """
     session = batch.session
     spec = settings.IPO_MODELS.get(session.model)
     values = {
@@ -118,6 +121,7 @@ def texts(batch: Batch, candidate: Candidate) -> dict[str, str]:
         "prompt": session.prompt,
         "negative_prompt": session.negative_prompt,
         "model": session.model,
+        "model_revision": revision,
         "space": session.space,
         "steps": batch.diff_steps,
         "guidance": batch.guidance,

@@ -81,6 +81,7 @@ class Drawn:
     files: Files | None = None
     error: str = ""
     features: library.Features = field(default_factory=library.Features)
+    revision: str = ""  # of the model's weights
 
 
 def finish(lease: Lease, batch: Batch, drawn: list[Drawn]) -> bool:
@@ -108,7 +109,7 @@ def _keep(batch: Batch, drawn: list[Drawn], written: Mapping[int, Written]) -> N
     new = [
         library.New(
             written[item.candidate.pk],
-            about | {"vector": item.vector},
+            about | {"vector": item.vector, "model_revision": item.revision},
             item.features,
             pending[item.candidate.pk].picture,
         )

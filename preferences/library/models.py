@@ -44,6 +44,7 @@ class Picture(models.Model):
     prompt = models.TextField(blank=True)
     negative_prompt = models.TextField(blank=True)
     model = models.CharField(max_length=100, blank=True)
+    model_revision = models.CharField(max_length=100, blank=True, help_text="Of the model's weights.")
     space = models.CharField(max_length=20, blank=True)
     steps = models.BigIntegerField(null=True, blank=True)
     guidance = models.FloatField(null=True, blank=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from generation import registry, spaces, wire
+from generation import installed, registry, spaces, wire
 from generation.backends.base import Backend
 from generation.backends.local import LocalBackend
 from generation.backends.remote import RemoteBackend
@@ -52,6 +52,12 @@ def test_steps_are_told_and_it_stops_between_two(backend, spec):
         backend.generate(spec, replace(request, should_stop=lambda: len(steps) == 2))
     assert steps == [(1, 3), (2, 3)]
     assert len(backend.generate(spec, request)) == 3
+
+
+def test_a_picture_says_which_weights_drew_it(backend, spec):
+    told = {picture.revision for picture in backend.generate(spec, request_for(spec))}
+    assert told == {installed.revision(spec)}
+    assert all(told)
 
 
 def test_the_seconds_of_drawing_are_told(backend, spec):

@@ -90,6 +90,34 @@ def test_what_is_in_the_cache_of_the_hub_is_found(folder, monkeypatch, tmp_path)
     one = replace(spec, single_file="somebody/flux/transformer/*.safetensors")
     assert installed.look(one).place.suffix == ".safetensors"
     assert installed.look(replace(one, single_file="somebody/flux/*.ckpt")).place is None
+    assert installed.revision(spec) == installed.revision(one) == "0" * 40
+    assert not installed.revision(replace(spec, source="somebody/else"))
+
+
+def test_a_folder_has_the_revision_of_its_weights_and_so_has_a_file(folder, tmp_path, monkeypatch):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    spec, same = tiny_flux.spec(str(folder)), tiny_flux.spec(str(copy))
+    before = installed.revision(spec)
+    assert len(before) == 12
+    assert installed.revision(same) == before
+    (weights,) = (copy / "vae").glob("*.safetensors")
+    one = replace(spec, single_file=str(weights))
+    alone = installed.revision(one)
+    assert alone != before
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert installed.revision(same) != before
+    assert installed.revision(one) != alone
+    monkeypatch.setattr(installed, "WHOLE", len(content) // 2)
+    half = installed.revision(one)
+    content[len(content) // 4] ^= 1
+    weights.write_bytes(content)
+    quarter = installed.revision(one)
+    assert quarter != half
+    weights.write_bytes(content[:-1])  # of a large file its size counts besides
+    assert installed.revision(one) != quarter
 
 
 def _in(cache):

@@ -185,6 +185,8 @@ ODD = {
     "no base64": images(GOOD, {"image_base64": "\u2603"}),
     "no text": images(GOOD, {"image_base64": 7}),
     "no object": images(GOOD, "picture"),
+    "no revision": images(GOOD, GOOD | {"revision": 7}),
+    "a long revision": images(GOOD, GOOD | {"revision": "7" * 101}),
     "no error": images(GOOD, {"image_base64": None, "error": 7}),
     "nothing": images(GOOD, {}),
     "no list": hostile.ndjson({"images": 7, "seconds": 0.1}),

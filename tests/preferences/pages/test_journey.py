@@ -79,7 +79,9 @@ def test_pictures_are_files_with_their_settings(client, manager, session):
     prompt, settings = picture.text["parameters"].split("\n")
     assert prompt == "a landscape at sunset"
     assert settings == "Steps: 2, CFG scale: 1.0, Seed: 42, Size: 64x64, Model: tiny"
-    assert json.loads(picture.text["ipo"])["session"] == str(session.pk)
+    about = json.loads(picture.text["ipo"])
+    assert about["session"] == str(session.pk)
+    assert about["model_revision"] == candidate.picture.model_revision != ""
     assert client.get(f"/candidates/{candidate.pk}/thumbnail").headers["Content-Type"] == "image/webp"
 
 
