@@ -56,12 +56,12 @@ def train_classifier(minutes: float = MINUTES, seed: int = 0, folder: Path = FOL
     codes = torch.from_numpy(scene_codes(scenes))
     model = Classifier().to(device()).train()
 
-    def loss(moment: Moment) -> tuple[torch.Tensor, float]:
+    def loss(moment: Moment) -> tuple[torch.Tensor, torch.Tensor]:
         chosen = moment.rng.integers(0, len(pictures), BATCH)
         batch = pictures[chosen]
         if moment.rng.random() < 0.5:
             batch = np.ascontiguousarray(batch[:, :, ::-1])
-        pixels = to_tensor(batch).to(device())
+        pixels = to_tensor(batch, device())
         if moment.rng.random() < 0.4:
             pixels = interpolate(avg_pool2d(pixels, 2), scale_factor=2, mode="bilinear")
         pixels = pixels + 0.1 * moment.rng.random() * torch.randn_like(pixels)
@@ -70,7 +70,7 @@ def train_classifier(minutes: float = MINUTES, seed: int = 0, folder: Path = FOL
             (cross_entropy(logits[name], codes[chosen, i].to(device())) for i, name in enumerate(CHOICES)),
             start=torch.zeros((), device=device()),
         )
-        return value, value.item() / len(CHOICES)
+        return value, value / len(CHOICES)
 
     return train(NAME, model, loss, minutes=minutes, rate=RATE, seed=seed, folder=folder)
 

@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from tqdm import tqdm
 from generation.bundled.scenes import Scene, paint_many
 
 FOLDER = Path("data/train")
-SHARDS = (1, 2, 3, 4)
+SHARDS, MORE_SHARDS = (1, 2, 3, 4), tuple(range(1, 17))  # of painted pictures; on a GPU, which sees them sooner
 SHARD_SIZE = 3500
+LARGER = 16  # times as many pictures a step on a GPU, which fewer do not keep busy
 WARM_UP = 50  # steps
 LAST_RATE = 0.02  # of the first one, reached along half a cosine
 AVERAGE_DECAY = 0.999
@@ -31,10 +33,23 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def load_pictures(folder: Path = FOLDER, shards: tuple[int, ...] = SHARDS) -> tuple[NDArray[np.uint8], list[Scene]]:
+def is_on_gpu() -> bool:
+    return device().type == "cuda"
+
+
+def batch(pictures: int) -> int:
+    """How many pictures a step has here that has `pictures` on a CPU."""
+    return pictures * LARGER if is_on_gpu() else pictures
+
+
+def load_pictures(
+    folder: Path = FOLDER, shards: tuple[int, ...] | None = None
+) -> tuple[NDArray[np.uint8], list[Scene]]:
     """The training pictures (n x P x P x 3, uint8) and scenes, painted on first use and kept in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures, scenes = [], []
+    if shards is None:
+        shards = MORE_SHARDS if is_on_gpu() else SHARDS
     for seed in shards:
         picture_file, scene_file = folder / f"pictures-{seed}.npy", folder / f"scenes-{seed}.json"
         if not scene_file.exists():
@@ -46,9 +61,9 @@ def load_pictures(folder: Path = FOLDER, shards: tuple[int, ...] = SHARDS) -> tu
     return np.concatenate(pictures), scenes
 
 
-def to_tensor(pictures: NDArray[np.uint8]) -> torch.Tensor:
-    """n x H x W x 3 uint8 to n x 3 x H x W float32 in [-1, 1]."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
+def to_tensor(pictures: NDArray[np.uint8], place: torch.device | str = "cpu") -> torch.Tensor:
+    """n x H x W x 3 uint8 to n x 3 x H x W float32 in [-1, 1], at `place`."""
+    return torch.from_numpy(pictures).to(place).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 @dataclass(frozen=True)
@@ -59,11 +74,15 @@ class Moment:
     spent: float  # of this run's time, 0 to 1
     rng: np.random.Generator
 
+    def integers(self, low: int | NDArray[np.integer[Any]], high: int, count: int | None = None) -> torch.Tensor:
+        """Random numbers from `low` to `high` - 1, where training takes place."""
+        return torch.from_numpy(self.rng.integers(low, high, count)).to(device())
+
 
 def train(
     name: str,
     model: torch.nn.Module,
-    loss: Callable[[Moment], tuple[torch.Tensor, float]],
+    loss: Callable[[Moment], tuple[torch.Tensor, torch.Tensor]],
     *,
     minutes: float,
     rate: float,
@@ -72,34 +91,36 @@ def train(
 ) -> Path:
     """Train `model` in place for `minutes` with AdamW, going on from `folder`/`name`.pt if that is there.
 
-    `loss` returns what to minimise and the figure to show. The checkpoint, which is returned, also holds the moving
-    average of the weights (`load_average`). A run that is killed loses at most the last two minutes; the next one
-    draws other random numbers, made from `seed` and the step at which it starts.
+    `loss` returns what to minimise and the figure to show; on a GPU it is computed in bfloat16. The checkpoint, which
+    is returned, also holds the moving average of the weights (`load_average`). A run that is killed loses at most the
+    last two minutes; the next one draws other random numbers, made from `seed` and the step at which it starts.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.pt"
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
-    average = EMAModel(parameters, decay=AVERAGE_DECAY, use_ema_warmup=True, power=0.75)
+    average = EMAModel(parameters, decay=AVERAGE_DECAY, use_ema_warmup=True, power=0.75, foreach=is_on_gpu())
     first = resume(path, model, optimiser, average)
     rng = np.random.default_rng([seed, first])
     torch.manual_seed(int(rng.integers(2**31)))
     step, started, saved = first, time.monotonic(), 0.0
-    shown: list[float] = []
+    shown: deque[torch.Tensor] = deque(maxlen=200)
     with tqdm(total=round(60 * minutes), unit="s", desc=name, mininterval=5) as bar:
         while (spent := (time.monotonic() - started) / (60 * minutes)) < 1:
             step += 1
             decay = LAST_RATE + (1 - LAST_RATE) * math.cos(spent * math.pi / 2) ** 2
             optimiser.param_groups[0]["lr"] = rate * min(1, (step - first) / WARM_UP) * decay
-            value, figure = loss(Moment(step, spent, rng))
+            # Without its cache: a cast that a loss needs without gradients would have none for the rest of it either.
+            with torch.autocast(device().type, torch.bfloat16, enabled=is_on_gpu(), cache_enabled=False):
+                value, figure = loss(Moment(step, spent, rng))
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(value)
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
             average.step(parameters)
-            shown.append(figure)
+            shown.append(figure.detach())
             if step % STEPS_BETWEEN_LINES == 0:
-                bar.set_postfix(step=step, loss=f"{np.mean(shown[-200:]):.4f}", refresh=False)
+                bar.set_postfix(step=step, loss=f"{torch.stack(list(shown)).mean():.4f}", refresh=False)
                 bar.update(min(bar.total, round(time.monotonic() - started)) - bar.n)
             if (spent - saved) * minutes > MINUTES_BETWEEN_SAVES:
                 saved = spent

@@ -10,11 +10,12 @@ from torch.nn.functional import mse_loss
 from generation.bundled.architecture import POCKET, build_pipeline
 from generation.bundled.captions import loosely, phrases, sentence
 from generation.bundled.scenes import Scene
-from generation.bundled.training.common import FOLDER, Moment, device, load_average, load_pictures, train
+from generation.bundled.training.common import FOLDER, Moment, batch, device, load_average, load_pictures, train
 from generation.bundled.training.text import load_text
 from generation.bundled.training.vae import encode, load_vae
 
 NAME = "diffusion"
+STEPS = 20  # to draw with, before the distillation
 RATE = 1e-3
 BATCH = 32
 DROPOUT = 0.1  # captions replaced by nothing, so that an empty prompt draws any landscape
@@ -51,28 +52,28 @@ def train_diffusion(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Pat
     prompt's words are decided, come more often.
     """
     pipe = build_pipeline(POCKET, seed)
-    latents = load_latents(folder)
+    latents = load_latents(folder).to(device())
     _, scenes = load_pictures(folder)
-    tokens = training_tokens(pipe, scenes, np.random.default_rng(seed))
-    empty = pipe.tokenizer("", padding="max_length", return_tensors="pt").input_ids[0]
+    tokens = training_tokens(pipe, scenes, np.random.default_rng(seed)).to(device())
+    empty = pipe.tokenizer("", padding="max_length", return_tensors="pt").input_ids[0].to(device())
     unet, text = pipe.unet.to(device()).train(), load_text(folder)[0].to(device())
-    kept = pipe.scheduler.alphas_cumprod.to(device())
+    kept, count = pipe.scheduler.alphas_cumprod.to(device()), batch(BATCH)
 
-    def loss(moment: Moment) -> tuple[torch.Tensor, float]:
-        chosen = torch.from_numpy(moment.rng.integers(0, len(latents), BATCH))
-        clean = latents[chosen].to(device())
-        words = tokens[chosen, torch.from_numpy(moment.rng.integers(0, CAPTIONS, BATCH))]
-        words[torch.from_numpy(moment.rng.random(BATCH) < DROPOUT)] = empty
-        lowest = np.where(moment.rng.random(BATCH) < NOISY_SHARE, round(NOISY * len(kept)), 0)
-        moments = torch.from_numpy(moment.rng.integers(lowest, len(kept))).to(device())
+    def loss(moment: Moment) -> tuple[torch.Tensor, torch.Tensor]:
+        chosen = moment.integers(0, len(latents), count)
+        clean = latents[chosen]
+        words = tokens[chosen, moment.integers(0, CAPTIONS, count)]
+        words[torch.from_numpy(moment.rng.random(count) < DROPOUT).to(device())] = empty
+        lowest = np.where(moment.rng.random(count) < NOISY_SHARE, round(NOISY * len(kept)), 0)
+        moments = moment.integers(lowest, len(kept))
         alpha = kept[moments][:, None, None, None]
         noise = torch.randn_like(clean)
         noisy = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
         target = alpha.sqrt() * noise - (1 - alpha).sqrt() * clean
         with torch.no_grad():
-            states = text(words.to(device()))[0]
+            states = text(words)[0]
         error = mse_loss(unet(noisy, moments, states).sample, target)
-        return error, error.item()
+        return error, error
 
     return train(NAME, unet, loss, minutes=minutes, rate=RATE, seed=seed, folder=folder)
 
@@ -87,8 +88,3 @@ def load_trained(folder: Path = FOLDER) -> StableDiffusionPipeline:
     pipe.text_encoder.load_state_dict(load_text(folder)[0].state_dict())
     load_average(NAME, pipe.unet, folder)
     return pipe
-
-
-def export(target: Path, folder: Path = FOLDER) -> None:
-    """Write the trained pipeline to `target` in half precision, as `from_pretrained` reads it."""
-    load_trained(folder).to(dtype=torch.float16).save_pretrained(target, safe_serialization=True)

@@ -73,19 +73,19 @@ def train_siglip(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
     torch.nn.init.constant_(model.logit_bias, -10)
     shrink = POCKET.pixels // model.config.vision_config.image_size
 
-    def loss(moment: Moment) -> tuple[torch.Tensor, float]:
+    def loss(moment: Moment) -> tuple[torch.Tensor, torch.Tensor]:
         chosen = moment.rng.integers(0, len(pictures), BATCH)
         batch = pictures[chosen]
         if moment.rng.random() < 0.5:
             batch = np.ascontiguousarray(batch[:, :, ::-1])
-        pixels = avg_pool2d(to_tensor(batch).to(device()), shrink)
+        pixels = avg_pool2d(to_tensor(batch, device()), shrink)
         pixels = pixels + PICTURE_NOISE * torch.randn_like(pixels)
         which = torch.from_numpy(moment.rng.integers(0, CAPTIONS, BATCH))
         true = agree(named[chosen, which], codes[chosen], codes[chosen]).to(device())
         images = normalize(model.get_image_features(pixel_values=pixels).pooler_output, dim=-1)
         texts = normalize(model.get_text_features(input_ids=tokens[chosen, which].to(device())).pooler_output, dim=-1)
         value = sigmoid_loss(texts @ images.T * model.logit_scale.exp() + model.logit_bias, true)
-        return value, value.item()
+        return value, value
 
     return train(NAME, model, loss, minutes=minutes, rate=RATE, seed=seed, folder=folder)
 

@@ -56,13 +56,13 @@ def train_text(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
     codes = torch.from_numpy(scene_codes(scenes))
     model = build_reader(seed).to(device()).train()
 
-    def loss(moment: Moment) -> tuple[torch.Tensor, float]:
+    def loss(moment: Moment) -> tuple[torch.Tensor, torch.Tensor]:
         chosen = torch.from_numpy(moment.rng.integers(0, len(scenes), BATCH))
         which = torch.from_numpy(moment.rng.integers(0, tokens.shape[1], BATCH))
         said = torch.where(named[chosen, which], codes[chosen] + 1, 0).to(device())
         logits = model(tokens[chosen, which].to(device()))
         value = torch.stack([cross_entropy(part, said[:, i]) for i, part in enumerate(logits)]).mean()
-        return value, value.item()
+        return value, value
 
     return train(NAME, model, loss, minutes=minutes, rate=RATE, seed=seed, folder=folder)
 

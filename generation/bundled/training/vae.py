@@ -19,6 +19,7 @@ from generation.bundled.training.common import (
     FOLDER,
     SHARDS,
     Moment,
+    batch,
     device,
     load_average,
     load_pictures,
@@ -66,15 +67,15 @@ def gradient_loss(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
 def sample_batch(pictures: NDArray[np.uint8], rng: np.random.Generator, whole: bool) -> torch.Tensor:
     """Some whole pictures, or crops of others that start on a multiple of the patch; half of them mirrored."""
     if whole:
-        batch = pictures[rng.integers(0, len(pictures), WHOLE)]
+        pixels = pictures[rng.integers(0, len(pictures), batch(WHOLE))]
     else:
-        chosen = rng.integers(0, len(pictures), CROPS)
-        corners = PATCH * rng.integers(0, (POCKET.pixels - CROP) // PATCH + 1, (CROPS, 2))
+        chosen = rng.integers(0, len(pictures), batch(CROPS))
+        corners = PATCH * rng.integers(0, (POCKET.pixels - CROP) // PATCH + 1, (len(chosen), 2))
         crops = [pictures[i, r : r + CROP, c : c + CROP] for i, (r, c) in zip(chosen, corners, strict=True)]
-        batch = np.stack(crops)
+        pixels = np.stack(crops)
     if rng.random() < 0.5:
-        batch = np.ascontiguousarray(batch[:, :, ::-1])
-    return to_tensor(batch).to(device(), memory_format=torch.channels_last)
+        pixels = np.ascontiguousarray(pixels[:, :, ::-1])
+    return to_tensor(pixels, device()).to(memory_format=torch.channels_last)
 
 
 def train_vae(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
@@ -89,7 +90,7 @@ def train_vae(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
         torch.manual_seed(seed)
         vae = build_vae(POCKET).to(device(), memory_format=torch.channels_last).train()
 
-    def loss(moment: Moment) -> tuple[torch.Tensor, float]:
+    def loss(moment: Moment) -> tuple[torch.Tensor, torch.Tensor]:
         true = sample_batch(pictures, moment.rng, whole=moment.spent > 0.6)
         posterior = vae.encode(true).latent_dist
         made = vae.decode(posterior.mean + LATENT_NOISE * torch.randn_like(posterior.mean)).sample
@@ -98,7 +99,7 @@ def train_vae(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
         drift = (posterior.mean - project(true, mean, projection)).square().mean()
         # The spread that the posterior claims is the noise that the decoder has been trained to bear.
         claim = (posterior.logvar - 2 * math.log(LATENT_NOISE)).square().mean()
-        return error + gradient_loss(made, true) + anchor * drift + 0.001 * claim, error.item()
+        return error + gradient_loss(made, true) + anchor * drift + 0.001 * claim, error
 
     return train(NAME, vae, loss, minutes=minutes, rate=RATE, seed=seed, folder=folder)
 
@@ -107,7 +108,7 @@ def train_vae(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
 def encode(vae: AutoencoderKL, pictures: NDArray[np.uint8]) -> torch.Tensor:
     """uint8 pictures to the means of their latents, n x 4 x P/8 x P/8, float32, on the CPU."""
     parts = [
-        vae.encode(to_tensor(pictures[i : i + 64]).to(vae.device)).latent_dist.mean.cpu()
+        vae.encode(to_tensor(pictures[i : i + 64], vae.device)).latent_dist.mean.cpu()
         for i in range(0, len(pictures), 64)
     ]
     return torch.cat(parts)

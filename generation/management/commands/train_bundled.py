@@ -1,6 +1,7 @@
 """`manage.py train_bundled`: paint, train, export and measure the bundled models."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ TRAININGS = {
     "vae": ("the autoencoder", 30),
     "text": ("the text encoder", 5),
     "diffusion": ("the U-Net, after autoencoder and text encoder", 90),
+    "distil": ("the U-Net of few steps, after the one of many", 120),
     "siglip": ("the image-text encoder", 20),
     "classifier": ("the judge that the report asks", 6),
 }
@@ -64,6 +66,11 @@ class Command(BaseCommand):
 
         train_diffusion(minutes, seed)
 
+    def distil(self, minutes: float, seed: int, **options: Any) -> None:
+        from generation.bundled.training.distil import train_distil  # noqa: PLC0415
+
+        train_distil(minutes, seed)
+
     def siglip(self, minutes: float, seed: int, **options: Any) -> None:
         from generation.bundled.training.siglip import train_siglip  # noqa: PLC0415
 
@@ -75,22 +82,27 @@ class Command(BaseCommand):
         train_classifier(minutes, seed)
 
     def export(self, only: str | None, **options: Any) -> None:
-        from generation.bundled.training import diffusion, siglip  # noqa: PLC0415
+        from generation.bundled.training import diffusion, distil, siglip  # noqa: PLC0415
+        from generation.bundled.training.common import FOLDER  # noqa: PLC0415
+        from generation.bundled.training.report import TEACHER  # noqa: PLC0415
+        from generation.bundled.training.sheet import draw_sheet  # noqa: PLC0415
 
         if only != "siglip":
-            diffusion.export(Path(MODEL.source))
+            distil.export(Path(MODEL.source))
+            teacher = replace(MODEL, source=str(FOLDER / distil.TEACHER), steps=diffusion.STEPS)
+            draw_sheet(teacher, Path(MODEL.source) / TEACHER)
         if only != "diffusion":
             siglip.export(ENCODER)
 
     def report(self, json: Path | None, check: bool, **options: Any) -> None:
         from generation.bundled.training.card import write_card  # noqa: PLC0415
-        from generation.bundled.training.report import measure, missed, summary  # noqa: PLC0415
+        from generation.bundled.training.report import SHEET, measure, missed, summary  # noqa: PLC0415
         from generation.bundled.training.sheet import draw_sheet  # noqa: PLC0415
 
+        draw_sheet(MODEL, Path(MODEL.source) / SHEET)
         figures = measure(MODEL, ENCODER)
         table = summary(figures)
         self.stdout.write(table)
-        draw_sheet(MODEL, Path(MODEL.source) / "sheet.png")
         write_card(Path(MODEL.source) / "README.md", table)
         if json is not None:
             write_json(json, figures)

@@ -21,10 +21,10 @@ PLAIN = {name: values[0] for name, values in CHOICES.items()}
 
 
 def line_loss(model: torch.nn.Linear):
-    def loss(moment: common.Moment) -> tuple[torch.Tensor, float]:
+    def loss(moment: common.Moment) -> tuple[torch.Tensor, torch.Tensor]:
         x = torch.from_numpy(moment.rng.standard_normal((16, 1), dtype=np.float32))
         error = (model(x) - 3 * x).square().mean()
-        return error, error.item()
+        return error, error
 
     return loss
 
@@ -41,7 +41,7 @@ def test_a_training_learns_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     fresh = torch.nn.Linear(1, 1)
     firsts: list[int] = []
 
-    def watched(moment: common.Moment) -> tuple[torch.Tensor, float]:
+    def watched(moment: common.Moment) -> tuple[torch.Tensor, torch.Tensor]:
         firsts.append(moment.step)
         return line_loss(fresh)(moment)
 
