@@ -1,9 +1,10 @@
-"""How long a person waits: from "Start session" to the first picture, and to the whole batch, over HTTP."""
+"""How long a person waits for the first picture, the whole batch, and the next one that learned from it, over HTTP."""
 
 import re
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import CookieJar
 
@@ -13,10 +14,11 @@ PATIENCE_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Waits:
-    """Seconds from sending the form."""
+    """Seconds from sending a form."""
 
     first_picture: float
     whole_batch: float
+    later_batch: float  # the whole second batch, which draws several pictures for each place
 
 
 class Visitor:
@@ -29,24 +31,41 @@ class Visitor:
             urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self._cookies)
         ).open
 
-    def start(self, prompt: str, curation_size: int) -> Waits:
-        """Start a session and watch it as the page does. Raises TimeoutError when no batch is ready in time."""
-        form = self._form(self._get("/"))
-        form |= {"prompt": prompt, "curation_size": str(curation_size)}
+    def go(self, prompt: str, curation_size: int) -> Waits:
+        """Start a session, say that every other picture is good, and submit, watching each batch as the page does.
+
+        Raises TimeoutError when a batch is not ready in time.
+        """
+        form = self._form(self._get("/")) | {"prompt": prompt, "curation_size": str(curation_size)}
         began = time.monotonic()
-        request = urllib.request.Request(self.url + "/", urllib.parse.urlencode(form).encode())
-        with self._open(request) as answer:
-            place = urllib.parse.urlsplit(answer.url).path
+        place = self._post("/", form)
+        first, whole = self._watch(f"{place}1/progress", began)
+        page = self._get(place)
+        good = re.findall(r'name="good" value="(\d+)"', page)[::2]
+        began = time.monotonic()
+        self._post(f"{place}1/submit", self._form(page) | {"good": good})
+        _, later = self._watch(f"{place}2/progress", began)
+        return Waits(first, whole, later)
+
+    def _watch(self, progress: str, began: float) -> tuple[float, float]:
+        """Seconds from `began` to a batch's first picture and to all of them."""
         first: float | None = None
         while time.monotonic() - began < PATIENCE_SECONDS:
-            match = re.search(r"(\d+) of (\d+) images", self._get(f"{place}1/progress", htmx=True))
+            match = re.search(r"(\d+) of (\d+) images", self._get(progress, htmx=True))
             drawn, total = map(int, match.groups()) if match else (0, 1)
             if drawn and first is None:
                 first = time.monotonic() - began
             if first is not None and drawn == total:
-                return Waits(first, time.monotonic() - began)
+                return first, time.monotonic() - began
             time.sleep(TICK_SECONDS)
         raise TimeoutError(f"No whole batch within {PATIENCE_SECONDS:.0f} s: is a worker running?")
+
+    def _post(self, path: str, form: Mapping[str, str | list[str]]) -> str:
+        """The path of the page to which it leads."""
+        request = urllib.request.Request(self.url + path, urllib.parse.urlencode(form, doseq=True).encode())
+        with self._open(request) as answer:
+            place: str = urllib.parse.urlsplit(answer.url).path
+        return place
 
     def _get(self, path: str, *, htmx: bool = False) -> str:
         headers = {"HX-Request": "true"} if htmx else {}
