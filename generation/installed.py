@@ -16,6 +16,8 @@ from generation.types import ModelSpec
 WEIGHTS = (".safetensors", ".bin")
 # What a tokenizer reads its words from: one of these groups of files.
 WORDS = (("tokenizer.json",), ("spiece.model",), ("tokenizer.model",), ("vocab.json", "merges.txt"))
+# What decides how a model draws: its weights, and the schedule of its noise.
+DECIDING = ("*.safetensors", "*.bin", "scheduler_config.json")
 WHOLE = 64 * 2**20  # bytes of a file of weights that its digest reads
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
@@ -109,11 +111,13 @@ def revision_of(source: str, file: str) -> str:
         return ""
     if folder != Path(source):
         return folder.name  # the cache names its folders by the commit
-    return _digest(sorted(folder.rglob("*.safetensors")))
+    return _digest(sorted(file for pattern in DECIDING for file in folder.rglob(pattern)))
 
 
 def _digest(files: list[Path]) -> str:
-    """Of their weights: of large ones the beginning and the size tell as much, in no time."""
+    """Of large ones the beginning and the size tell as much, in no time. Empty for no files."""
+    if not files:
+        return ""
     digest = hashlib.sha256()
     for file in files:
         size = file.stat().st_size

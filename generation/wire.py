@@ -107,13 +107,17 @@ def from_picture(picture: Picture) -> dict[str, Any]:
     return {"image_base64": png, "error": picture.error, "revision": picture.revision}
 
 
+def _is_revision(told: Any) -> bool:
+    return isinstance(told, str) and len(told) <= 100 and told.isprintable()
+
+
 def to_picture(answer: Any, width: int, height: int) -> Picture:
     """The inverse of from_picture. Raises Unreadable for what it did not make, or of another size."""
     if not isinstance(answer, dict):
         raise Unreadable("a picture is no object")
     revision = answer.get("revision", "")  # an older service does not know it
-    if not isinstance(revision, str) or len(revision) > 100 or not revision.isprintable():
-        raise Unreadable("the revision of a picture's model is no text")
+    if not _is_revision(revision):
+        revision = ""  # no reason to lose a picture
     if answer.get("image_base64") is None:
         return Picture(None, to_text(answer.get("error")), revision)
     pixels = to_pixels(answer)
@@ -168,7 +172,7 @@ def to_embedded(answer: dict[str, Any], encoder: EncoderSpec, count: int) -> Emb
     revision, text = answer.get("revision"), answer.get("vectors")
     if answer.get("encoder") != encoder.key:
         raise Unreadable("another encoder read them")
-    if not isinstance(revision, str) or not 1 <= len(revision) <= 100 or not revision.isprintable():
+    if not _is_revision(revision) or not revision:
         raise Unreadable("the encoder's revision is no text")
     if not isinstance(text, str):
         raise Unreadable("the vectors are no text")

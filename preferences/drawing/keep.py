@@ -18,6 +18,7 @@ from preferences.sessions.candidates import delete_previews, give_up
 from preferences.sessions.models import Batch, Candidate, OptimizerState
 from preferences.sessions.services import locked
 
+OTHER_WEIGHTS = "The model has other weights than before: what was drawn again may look different. If so, rate it anew."
 NONE_DRAWN = "None of these pictures could be drawn, and each says why. “Try again” draws others in their places."
 
 
@@ -55,10 +56,15 @@ def store_proposal(
 def add_to_note(lease: Lease, batch: Batch, sentences: str) -> None:
     """Add to what the page says of the batch's latest proposal, once."""
     with lease.held() as is_ours:
-        state = OptimizerState.objects.filter(batch=batch).order_by("-pk").first() if is_ours else None
-        if state is not None and sentences not in state.note:
-            state.note = f"{state.note} {sentences}".strip()
-            state.save(update_fields=["note"])
+        if is_ours:
+            _add_to_note(batch, sentences)
+
+
+def _add_to_note(batch: Batch, sentences: str) -> None:
+    state = OptimizerState.objects.filter(batch=batch).order_by("-pk").first()
+    if state is not None and sentences not in state.note:
+        state.note = f"{state.note} {sentences}".strip()
+        state.save(update_fields=["note"])
 
 
 def preview(lease: Lease, shown: Mapping[int, bytes]) -> None:
@@ -115,6 +121,8 @@ def _keep(batch: Batch, drawn: list[Drawn], written: Mapping[int, Written]) -> N
         )
         for item in done
     ]
+    if any(one.picture and one.picture.model_revision != one.about["model_revision"] for one in new):
+        _add_to_note(batch, OTHER_WEIGHTS)
     for item, picture in zip(done, library.add(new), strict=True):
         Candidate.objects.filter(pk=item.candidate.pk).update(
             state=Candidate.State.READY,

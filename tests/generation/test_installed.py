@@ -105,6 +105,9 @@ def test_a_folder_has_the_revision_of_its_weights_and_so_has_a_file(folder, tmp_
     one = replace(spec, single_file=str(weights))
     alone = installed.revision(one)
     assert alone != before
+    schedule = copy / "scheduler" / "scheduler_config.json"
+    schedule.write_text(schedule.read_text().replace("}", ', "shift": 7}'))
+    assert installed.revision(same) not in (before, "")
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
@@ -154,3 +157,15 @@ def test_what_is_kept_counts_also_when_its_source_has_gone(folder, tmp_path):
     kept.parent.mkdir(parents=True)
     kept.symlink_to(folder)
     assert installed.look(spec).place == kept
+
+
+def test_weights_of_another_kind_of_file_have_a_revision_too_and_without_any_there_is_none(tmp_path):
+    (tmp_path / "model_index.json").write_text("{}")
+    (tmp_path / "unet").mkdir()
+    told = []
+    for weights in (b"one", b"two"):
+        (tmp_path / "unet" / "diffusion_pytorch_model.bin").write_bytes(weights)
+        told.append(installed.revision_of(str(tmp_path), "model_index.json"))
+    assert told[0] != told[1]
+    (tmp_path / "unet" / "diffusion_pytorch_model.bin").unlink()
+    assert installed.revision_of(str(tmp_path), "model_index.json") == ""

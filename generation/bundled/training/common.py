@@ -2,12 +2,15 @@
 
 import json
 import math
+import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from pickle import UnpicklingError
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -26,6 +29,13 @@ LAST_RATE = 0.02  # of the first one, reached along half a cosine
 AVERAGE_DECAY = 0.999
 MINUTES_BETWEEN_SAVES = 2.0
 STEPS_BETWEEN_LINES = 20
+
+
+class Damaged(Exception):
+    """A file of a training that cannot be read: one sentence with the remedy."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(f"{file} is damaged, or of another version: delete it, and run this again.")
 
 
 def device() -> torch.device:
@@ -52,13 +62,46 @@ def load_pictures(
         shards = MORE_SHARDS if is_on_gpu() else SHARDS
     for seed in shards:
         picture_file, scene_file = folder / f"pictures-{seed}.npy", folder / f"scenes-{seed}.json"
-        if not scene_file.exists():
+        if not (picture_file.exists() and scene_file.exists()):
             painted, drawn = paint_many(SHARD_SIZE, seed)
-            np.save(picture_file, painted)
-            scene_file.write_text(json.dumps([asdict(scene) for scene in drawn]))
-        pictures.append(np.load(picture_file))
-        scenes += [Scene(**fields) for fields in json.loads(scene_file.read_text())]
+            with whole(picture_file) as out:
+                np.save(out, painted)
+            with whole(scene_file) as out:
+                out.write(json.dumps([asdict(scene) for scene in drawn]).encode())
+        with readable(picture_file):
+            pictures.append(np.load(picture_file))
+        with readable(scene_file):
+            scenes += [Scene(**fields) for fields in json.loads(scene_file.read_text())]
     return np.concatenate(pictures), scenes
+
+
+@contextmanager
+def whole(file: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes its name once it is whole, however often and wherever this is killed."""
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as out:
+            yield out
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Around what reads a file of a training. Raises Damaged where that fails, but FileNotFoundError without one."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RuntimeError, EOFError, TypeError, KeyError, UnpicklingError) as error:
+        raise Damaged(file) from error
+
+
+def read(file: Path, place: torch.device | str = "cpu") -> Any:
+    """What torch.save wrote. Raises FileNotFoundError and Damaged."""
+    with readable(file):
+        return torch.load(file, weights_only=True, map_location=place)
 
 
 def to_tensor(pictures: NDArray[np.uint8], place: torch.device | str = "cpu") -> torch.Tensor:
@@ -133,34 +176,36 @@ def resume(path: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer,
     """Take up what `save` wrote, if there is a checkpoint; returns the step from which to go on."""
     if not path.exists():
         return 0
-    state = torch.load(path, weights_only=True, map_location=device())
-    model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    average.load_state_dict(state["average"])
-    return int(state["step"])
+    state = read(path, device())
+    with readable(path):
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        average.load_state_dict(state["average"])
+        return int(state["step"])
 
 
 def save(path: Path, model: torch.nn.Module, optimiser: torch.optim.Optimizer, average: EMAModel, step: int) -> None:
-    """Write to a temporary name first, so that a killed training leaves the last good checkpoint."""
+    """Keep all that `resume` needs; a killed training leaves the last good checkpoint."""
     state: dict[str, Any] = {
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
         "average": average.state_dict(),
         "step": step,
     }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with whole(path) as out:
+        torch.save(state, out)
 
 
 def load_average(name: str, model: torch.nn.Module, folder: Path = FOLDER) -> int:
     """Put the averaged weights of the checkpoint into `model`; returns how many steps they have been trained.
 
-    Raises FileNotFoundError if that training has not been started.
+    Raises FileNotFoundError if that training has not been started, and Damaged.
     """
-    state = torch.load(folder / f"{name}.pt", weights_only=True, map_location="cpu")
-    model.load_state_dict(state["model"])
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for parameter, mean in zip(parameters, state["average"]["shadow_params"], strict=True):
-        parameter.data.copy_(mean)
-    return int(state["step"])
+    file = folder / f"{name}.pt"
+    state = read(file)
+    with readable(file):
+        model.load_state_dict(state["model"])
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        for parameter, mean in zip(parameters, state["average"]["shadow_params"], strict=True):
+            parameter.data.copy_(mean)
+        return int(state["step"])

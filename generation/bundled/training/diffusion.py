@@ -10,7 +10,17 @@ from torch.nn.functional import mse_loss
 from generation.bundled.architecture import POCKET, build_pipeline
 from generation.bundled.captions import loosely, phrases, sentence
 from generation.bundled.scenes import Scene
-from generation.bundled.training.common import FOLDER, Moment, batch, device, load_average, load_pictures, train
+from generation.bundled.training.common import (
+    FOLDER,
+    Moment,
+    batch,
+    device,
+    load_average,
+    load_pictures,
+    read,
+    train,
+    whole,
+)
 from generation.bundled.training.text import load_text
 from generation.bundled.training.vae import encode, load_vae
 
@@ -25,13 +35,14 @@ NOISY_SHARE, NOISY = 0.5, 0.4  # half of the moments come from the noisier part,
 
 
 def load_latents(folder: Path = FOLDER) -> torch.Tensor:
-    """Latents of all training pictures, n x 4 x P/8 x P/8, encoded when the autoencoder is new and kept in `folder`."""
+    """Latents of all training pictures, n x 4 x P/8 x P/8, encoded when autoencoder or pictures are new, and kept."""
     vae, steps = load_vae(folder)
-    file = folder / f"latents-{steps}.pt"
+    pictures, _ = load_pictures(folder)
+    file = folder / f"latents-{steps}-{len(pictures)}.pt"
     if not file.exists():
-        pictures, _ = load_pictures(folder)
-        torch.save(encode(vae.to(device()), pictures), file)
-    latents: torch.Tensor = torch.load(file, weights_only=True)
+        with whole(file) as out:
+            torch.save(encode(vae.to(device()), pictures), out)
+    latents: torch.Tensor = read(file)
     return latents
 
 

@@ -15,12 +15,24 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from torch.nn.functional import mse_loss
 
+from generation import installed
 from generation.bundled.captions import loosely, phrases, sentence
 from generation.bundled.scenes import sample_scene
-from generation.bundled.training import diffusion
-from generation.bundled.training.common import FOLDER, Moment, batch, device, is_on_gpu, load_average, train
+from generation.bundled.training import diffusion, text, vae
+from generation.bundled.training.common import (
+    FOLDER,
+    Damaged,
+    Moment,
+    batch,
+    device,
+    is_on_gpu,
+    load_average,
+    read,
+    train,
+    whole,
+)
 
-NAME, TEACHER = "distil", "teacher"
+TEACHER = "teacher"  # its folder
 RATE = 3e-4
 BATCH = 32
 STUDENT_STEPS, TEACHER_STEPS = 4, 24
@@ -36,18 +48,27 @@ WEIGHTS = (1.0, 1.0, 1.3, 4.0)  # of the pieces: the last one paints the details
 def load_teacher(folder: Path = FOLDER) -> StableDiffusionPipeline:
     """What lies in `folder`/teacher, in diffusers' layout: the trained parts, put there anew once there are newer ones.
 
-    Raises FileNotFoundError if there is none, and one of its parts has not been trained.
+    Raises FileNotFoundError if there is none, and one of its parts has not been trained; and Damaged.
     """
-    place, checkpoint = folder / TEACHER, folder / f"{diffusion.NAME}.pt"
+    place = folder / TEACHER
     index = place / StableDiffusionPipeline.config_name
-    if not index.exists() or (checkpoint.exists() and checkpoint.stat().st_mtime > index.stat().st_mtime):
+    parts = [file for name in (vae.NAME, text.NAME, diffusion.NAME) if (file := folder / f"{name}.pt").exists()]
+    if not index.exists() or any(file.stat().st_mtime > index.stat().st_mtime for file in parts):
         trained = diffusion.load_trained(folder)
         shutil.rmtree(place, ignore_errors=True)  # and with it the paths of the one before
         trained.save_pretrained(place, safe_serialization=True)
-    pipe = StableDiffusionPipeline.from_pretrained(place, dtype=torch.float32)
+    try:
+        pipe = StableDiffusionPipeline.from_pretrained(place, dtype=torch.float32)
+    except OSError as error:
+        raise Damaged(place) from error
     for part in (pipe.vae, pipe.text_encoder, pipe.unet):
         part.eval().requires_grad_(False)
     return pipe.to(device())
+
+
+def name_of(folder: Path = FOLDER) -> str:
+    """Of the student's checkpoint, which belongs to the teacher that lies in `folder`, and to no other."""
+    return f"distil-{installed.revision_of(str(folder / TEACHER), StableDiffusionPipeline.config_name)}"
 
 
 def log_ratio(moments: torch.Tensor) -> torch.Tensor:
@@ -125,10 +146,9 @@ def load_paths(pipe: StableDiffusionPipeline, folder: Path = FOLDER) -> dict[str
     for seed in MORE_SHARDS if is_on_gpu() else SHARDS:
         file = folder / TEACHER / f"paths-{seed}.pt"
         if not file.exists():
-            partial = file.with_suffix(".partial")
-            torch.save(draw_paths(pipe, SHARD, seed), partial)
-            partial.replace(file)
-        parts.append(torch.load(file, weights_only=True))
+            with whole(file) as out:
+                torch.save(draw_paths(pipe, SHARD, seed), out)
+        parts.append(read(file))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -189,7 +209,7 @@ def train_distil(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
     pipe = load_teacher(folder)
     paths = load_paths(pipe, folder)
     tokens, kept = (paths[name].to(device()) for name in ("tokens", "latents"))
-    student, text = build_student(pipe).to(device()).train(), pipe.text_encoder
+    student, encoder = build_student(pipe).to(device()).train(), pipe.text_encoder
     pieces = Pieces.of(build_scheduler())
     weights = torch.tensor(WEIGHTS, device=device())
     count = batch(BATCH)
@@ -199,7 +219,7 @@ def train_distil(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
         chosen = moment.integers(0, len(tokens), count)
         piece = moment.integers(0, STUDENT_STEPS, count)
         with torch.no_grad():
-            states = text(tokens[chosen])[0]
+            states = encoder(tokens[chosen])[0]
             path = kept[chosen].float()
             latents = path[each, piece]
             if moment.spent > WHOLE_WAY:
@@ -212,7 +232,7 @@ def train_distil(minutes: float, seed: int = 0, folder: Path = FOLDER) -> Path:
         error = (weights[piece] * errors).mean()
         return error, error
 
-    return train(NAME, student, loss, minutes=minutes, rate=RATE, seed=seed, folder=folder)
+    return train(name_of(folder), student, loss, minutes=minutes, rate=RATE, seed=seed, folder=folder)
 
 
 def _own_way(
@@ -237,10 +257,10 @@ def _own_way(
 def load_student(folder: Path = FOLDER) -> StableDiffusionPipeline:
     """The teacher's pipeline with the student's U-Net, averaged weights, and its few steps.
 
-    Raises FileNotFoundError if it has not been trained.
+    Raises FileNotFoundError if it has not been trained from the newest teacher.
     """
     pipe = load_teacher(folder).to("cpu")
-    load_average(NAME, pipe.unet.requires_grad_(True), folder)
+    load_average(name_of(folder), pipe.unet.requires_grad_(True), folder)
     pipe.scheduler = build_scheduler()
     return pipe
 

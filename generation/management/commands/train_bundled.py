@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from generation.management import arguments
 from generation.registry import BUILTIN, WEIGHTS
 
 MODEL = BUILTIN["pocket-landscapes"]
@@ -31,19 +32,25 @@ class Command(BaseCommand):
         parts.add_parser("scenes", help="paint the training pictures")
         for name, (what, minutes) in TRAININGS.items():
             part = parts.add_parser(name, help=f"train {what}, going on from its checkpoint")
-            part.add_argument("--minutes", type=float, default=minutes)
-            part.add_argument("--seed", type=int, default=0)
+            part.add_argument("--minutes", type=arguments.minutes, default=minutes)
+            part.add_argument("--seed", type=arguments.natural, default=0)
         export = parts.add_parser("export", help="write the trained weights in half precision")
         export.add_argument("--only", choices=("diffusion", "siglip"), help="one of the two models")
         report = parts.add_parser("report", help="measure the exported models; draw the contact sheet of their card")
-        report.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+        report.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write the figures there as well")
         report.add_argument("--check", action="store_true", help="exit status 1 if a figure is not what it must be")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        from generation.bundled.training.common import Damaged  # noqa: PLC0415
+
         try:
             getattr(self, options["part"])(**options)
         except FileNotFoundError as error:
             raise CommandError(f"There is no {error.filename} yet: train that part first.") from error
+        except Damaged as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            raise CommandError("Stopped; the same command goes on from the last checkpoint.") from None
 
     def scenes(self, **options: Any) -> None:
         from generation.bundled.training.common import load_pictures  # noqa: PLC0415
@@ -87,6 +94,8 @@ class Command(BaseCommand):
         from generation.bundled.training.report import TEACHER  # noqa: PLC0415
         from generation.bundled.training.sheet import draw_sheet  # noqa: PLC0415
 
+        if only is None and not (FOLDER / f"{siglip.NAME}.pt").exists():  # before anything is written
+            raise CommandError("There is no trained image-text encoder: train siglip, or export --only diffusion.")
         if only != "siglip":
             distil.export(Path(MODEL.source))
             teacher = replace(MODEL, source=str(FOLDER / distil.TEACHER), steps=diffusion.STEPS)

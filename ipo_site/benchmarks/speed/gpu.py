@@ -16,6 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from generation.management import arguments
+
 ROOT = Path(__file__).resolve().parents[3]
 # What the replicas and each part may take, in seconds; in this order. What has no time left is named in the table.
 LIMITS = {
@@ -149,10 +151,10 @@ def as_json(found: list[Part]) -> list[dict[str, Any]]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Those of the command, here and in manage.py."""
-    parser.add_argument("--minutes", type=float, default=9.0, help="how long it may take in all")
+    parser.add_argument("--minutes", type=arguments.minutes, default=9.0, help="how long it may take in all")
     parser.add_argument("--only", choices=LIMITS, default="", help="one part")
     parser.add_argument("--rehearse", action="store_true", help="narrow models, few rounds, on the CPU too")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    parser.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write the figures here too")
     parser.add_argument("--check", action="store_true", help="exit status 1 if a figure is missed")
 
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from generation import registry
 from generation.errors import GenerationError
+from generation.management import arguments
 from generation.manager import ModelManager
 from ipo_site import env
 from ipo_site.benchmarks.journey import Visitor
@@ -30,25 +31,31 @@ class Command(BaseCommand):
         kinds = parser.add_subparsers(dest="what", required=True)
         journey = kinds.add_parser("journey", help="how long a person waits for pictures; start IPO first (make run)")
         journey.add_argument("--url", default=f"http://{env.HOST}:{env.PORT}", help="where IPO answers")
-        journey.add_argument("--runs", type=int, default=5)
+        journey.add_argument("--runs", type=arguments.counting, default=5)
         learning = kinds.add_parser("learning", help="how fast each method finds what simulated people like")
         learning.add_argument("--quick", action="store_true", help="a few cells and seeds, in minutes")
         learning.add_argument("--only", choices=("vectors", "pictures", "peers"), help=ONLY)
-        learning.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves there (SVG or PNG)")
+        learning.add_argument(
+            "--plot", type=arguments.new_file, metavar="FILE", help="draw the curves there (SVG or PNG)"
+        )
         learning.add_argument("--report-only", action="store_true", help="run nothing: what was run here, or is kept")
         learning.add_argument(
             "--keep", action="store_true", help="write all trials beside docs/benchmarks.md, unless --quick"
         )
         learning.add_argument("--from-kept", action="store_true", help="go on from the trials that are kept there")
-        learning.add_argument("--processes", type=int, default=2, help="sessions simulated at once, one thread each")
+        learning.add_argument(
+            "--processes", type=arguments.counting, default=2, help="sessions simulated at once, one thread each"
+        )
         proposal = kinds.add_parser("proposal", help="seconds and memory of one proposal in 16,384 dimensions")
         batch = kinds.add_parser("batch", help="how fast a model draws, by the number of pictures in a forward pass")
         models = kinds.add_parser("models", help="the same of each model that can be loaded here")
         pipeline = kinds.add_parser("pipeline", help="from request to files, beside bare calls of diffusers")
         for part in (batch, models, pipeline):
-            part.add_argument("--steps", type=int, help="denoising steps, if not the model's own")
+            part.add_argument("--steps", type=arguments.counting, help="denoising steps, if not the model's own")
             part.add_argument("--speedups", type=speedups, default=settings.IPO_SPEEDUPS, help="as IPO_SPEEDUPS")
-            part.add_argument("--rounds", type=int, default=5, help="how often each is timed; the median counts")
+            part.add_argument(
+                "--rounds", type=arguments.counting, default=5, help="how often each is timed; the median counts"
+            )
             part.add_argument(
                 "--random-weights",
                 action="store_true",
@@ -59,15 +66,19 @@ class Command(BaseCommand):
         gpu.add_arguments(
             kinds.add_parser("gpu", help="all that is to be known of a GPU, in one go and within its time")
         )
-        pipeline.add_argument("--size", type=int, default=16, help="pictures in the request")
+        pipeline.add_argument("--size", type=arguments.counting, default=16, help="pictures in the request")
         pages = kinds.add_parser(
             "pages", help="seconds and queries of every page and of the admin, with a long history"
         )
-        pages.add_argument("--sessions", type=int, default=60, help="of 200 batches of 8 rated pictures each")
-        pages.add_argument("--rounds", type=int, default=5, help="how often each is asked for; the median counts")
+        pages.add_argument(
+            "--sessions", type=arguments.counting, default=60, help="of 200 batches of 8 rated pictures each"
+        )
+        pages.add_argument(
+            "--rounds", type=arguments.counting, default=5, help="how often each is asked for; the median counts"
+        )
         pages.add_argument("--keep", action="store_true", help="keep the two scratch databases, and use them again")
         for part in (journey, learning, proposal, batch, models, pipeline, pages):
-            part.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+            part.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write the figures here too")
             part.add_argument("--check", action="store_true", help="exit status 1 if a figure is missed")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -83,8 +94,12 @@ class Command(BaseCommand):
             # Not counted: right after make run the worker may still be loading the model.
             Visitor(url).go("a calm landscape at sunset", 1)
             waits = [Visitor(url).go("a calm landscape at sunset", 8) for _ in range(runs)]
-        except OSError as error:
-            raise CommandError(f"IPO does not answer at {url} ({error}): start it with make run.") from error
+        except TimeoutError as error:
+            raise CommandError(str(error)) from error
+        except (OSError, ValueError) as error:
+            raise CommandError(
+                f"IPO does not answer at {url} ({error}): start it with make run, or see --url."
+            ) from error
         figures = {name: [round(getattr(wait, name), 2) for wait in waits] for name in LIMITS}
         for name, seconds in figures.items():
             middle, worst = statistics.median(seconds), max(seconds)

@@ -11,6 +11,7 @@ from diffusers import StableDiffusionPipeline
 
 from generation.bundled.architecture import TINY, build_pipeline
 from generation.bundled.training import distil
+from generation.bundled.training.common import Damaged
 
 SIDE = TINY.pixels // 8
 
@@ -79,7 +80,7 @@ def test_from_a_teacher_to_a_student_that_draws(tmp_path: Path, monkeypatch: pyt
     assert paths["latents"].shape == (6, distil.STUDENT_STEPS + 1, 4, SIDE, SIDE)
     assert len(paths["tokens"]) == 6
     kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "teacher").glob("paths-*.pt")}
-    assert distil.train_distil(0.02, folder=tmp_path) == tmp_path / "distil.pt"
+    assert distil.train_distil(0.02, folder=tmp_path) == tmp_path / f"{distil.name_of(tmp_path)}.pt"
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "teacher").glob("paths-*.pt")} == kept  # drawn once
     distil.export(tmp_path / "student", tmp_path)
     assert not [file for file in (tmp_path / "student").rglob("*.json") if str(tmp_path) in file.read_text()]
@@ -103,8 +104,32 @@ def test_a_teacher_that_was_trained_further_takes_the_place_of_the_one_before(
     assert paths.exists()
     (tmp_path / "diffusion.pt").touch()
     os.utime(tmp_path / "diffusion.pt", (time.time() + 10, time.time() + 10))
+    students = distil.name_of(tmp_path)
     assert not torch.equal(distil.load_teacher(tmp_path).unet.conv_in.weight, before)
     assert not paths.exists()
+    assert distil.name_of(tmp_path) != students  # the student of the one before is not drawn with the parts of this one
+    with pytest.raises(FileNotFoundError, match=distil.name_of(tmp_path)):
+        distil.export(tmp_path / "exported", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["vae", "text", "diffusion"])
+def test_a_newer_part_of_any_kind_makes_a_newer_teacher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(distil.diffusion, "load_trained", lambda folder: build_pipeline(TINY, seed=2))
+    build_pipeline(TINY, seed=1).save_pretrained(tmp_path / "teacher")
+    before = distil.load_teacher(tmp_path).unet.conv_in.weight
+    (tmp_path / f"{name}.pt").touch()
+    os.utime(tmp_path / f"{name}.pt", (time.time() + 10, time.time() + 10))
+    assert not torch.equal(distil.load_teacher(tmp_path).unet.conv_in.weight, before)
+
+
+def test_a_teacher_without_its_weights_is_damaged(tmp_path: Path) -> None:
+    build_pipeline(TINY).save_pretrained(tmp_path / "teacher")
+    for file in (tmp_path / "teacher" / "unet").glob("*.safetensors"):
+        file.unlink()
+    with pytest.raises(Damaged, match="teacher is damaged"):
+        distil.load_teacher(tmp_path)
 
 
 def test_without_a_teacher_its_parts_are_asked_for(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The trainings at the size of seconds: that they learn, resume and fit together; how well is the report's business."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,43 @@ def test_pictures_are_painted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert pictures.shape == (6, 128, 128, 3)
     assert scenes == same
     assert np.array_equal(pictures, again)
+    (tmp_path / "pictures-1.npy").unlink()  # one of two files alone is no shard
+    assert np.array_equal(common.load_pictures(tmp_path, (1, 2))[0], pictures)
+    assert not list(tmp_path.glob("*.partial"))
+    for name in ("pictures-1.npy", "scenes-1.json"):
+        file = tmp_path / name
+        file.write_bytes(file.read_bytes()[:50])
+        with pytest.raises(common.Damaged, match=name):
+            common.load_pictures(tmp_path, (1, 2))
+        file.unlink()
+        common.load_pictures(tmp_path, (1, 2))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", None], ids=["empty", "cut off", "of another part"])
+def test_a_damaged_checkpoint_says_so(tmp_path: Path, content: bytes | None) -> None:
+    if content is None:
+        common.train(
+            "line", torch.nn.Linear(2, 1), line_loss(torch.nn.Linear(1, 1)), minutes=0.001, rate=0.1, folder=tmp_path
+        )
+    else:
+        (tmp_path / "line.pt").write_bytes(content)
+    with pytest.raises(common.Damaged, match="delete it"):
+        common.load_average("line", torch.nn.Linear(1, 1), tmp_path)
+    model = torch.nn.Linear(1, 1)
+    with pytest.raises(common.Damaged, match="delete it"):
+        common.train("line", model, line_loss(model), minutes=0.001, rate=0.1, folder=tmp_path)
+
+
+def test_a_file_that_was_not_written_to_its_end_does_not_take_its_name(tmp_path: Path) -> None:
+    def write(content: Iterable[bytes]) -> None:
+        with common.whole(tmp_path / "file") as out:
+            out.writelines(content)
+
+    write([b"before"])
+    with pytest.raises(ZeroDivisionError):
+        write(b"half" if part else bytes(1 // part) for part in (1, 0))
+    assert (tmp_path / "file").read_bytes() == b"before"
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def painted(count: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from PIL import Image
 from preferences.drawing import keep
 from preferences.errors import NotAllowed
 from preferences.jobs import leases
-from preferences.models import Candidate, Job
+from preferences.models import Candidate, Job, Picture
 from preferences.sessions import rating, redrawing, training
 from preferences.sessions import services as session_services
 from tests.drawing import claim_batch, draw
@@ -52,6 +52,21 @@ def test_the_same_picture_into_the_same_place(client, manager, space):
     assert "immutable" not in client.get(renewed.split("?")[0]).headers["Cache-Control"]
     assert rating_counts(batch.session) == (1, 0)
     assert batch.optimizer_states.count() == 1  # nothing was learned for it
+
+
+@pytest.mark.parametrize("weights", ["other", "", None])
+def test_other_weights_than_before_are_told(client, manager, weights):
+    batch = draw(SessionFactory().batches.get(), manager)
+    candidate = first(batch)
+    if weights is not None:
+        Picture.objects.filter(pk=candidate.picture.pk).update(model_revision=weights)
+    say(client, candidate, "good")
+    again(client, candidate)
+    draw(batch, manager)
+    page = page_of(client, batch)
+    assert ("The model has other weights than before" in page) is (weights is not None)
+    assert first(batch).picture.model_revision not in ("other", "")
+    assert rating_counts(batch.session) == (1, 0)
 
 
 def test_a_picture_that_is_there_can_be_drawn_again_too(client, drawn, manager):
